@@ -1,0 +1,25 @@
+"""Names that are part of the public API or visible on every object the operator writes."""
+
+GROUP = "llama-operator.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "LlamaModel"
+PLURAL = "llamamodels"
+
+# Owns the fields of every child that the operator applies (server-side apply).
+FIELD_MANAGER = "llama-operator"
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "llama-operator"
+
+# On every child and pod: the LlamaModel's name. It is the Deployment's selector, so it can never change.
+MODEL_LABEL = f"{GROUP}/model"
+
+# Hash of the desired object as it was last applied: tells that something was taken out of it.
+APPLIED_HASH = f"{GROUP}/applied-hash"
+
+# uid and gid of every container: `nonroot` of the distroless images, known to many policies.
+NON_ROOT = 65532
+
+# Port of llama-server in the pod and in the image (the seed's `docker run -p 8000:8000`).
+SERVER_PORT = 8000

@@ -1,0 +1,1 @@
+"""The Kubernetes API as this operator uses it: list, get, apply, delete, report an event."""

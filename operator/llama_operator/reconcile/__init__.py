@@ -1,0 +1,1 @@
+"""Desired against observed: plan, status, and the one function that carries a plan out."""
