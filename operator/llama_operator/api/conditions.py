@@ -1,0 +1,105 @@
+"""The vocabulary of `status.conditions`: types, reasons, and how one condition follows another.
+
+The lists are closed and documented in `docs/api.md`; a test fails when a reason is missing there. Conditions follow
+the Kubernetes API conventions and kstatus: `Ready` summarises, `Reconciling` and `Stalled` are present only while
+they are true.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+
+class Type(StrEnum):
+    READY = "Ready"
+    STAGED = "Staged"
+    AVAILABLE = "Available"
+    EXPOSED = "Exposed"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+class Reason(StrEnum):
+    # Staged
+    STAGED = "Staged"
+    STAGING = "Staging"
+    NOT_FOUND = "NotFound"
+    UNAUTHORIZED = "Unauthorized"
+    DIGEST_MISMATCH = "DigestMismatch"
+    TRUNCATED = "Truncated"
+    NOT_GGUF = "NotGGUF"
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    SOURCE_ERROR = "SourceError"
+    DISK_FULL = "DiskFull"
+    INVALID_SOURCE = "InvalidSource"
+    STAGING_FAILED = "StagingFailed"
+    # Available
+    AVAILABLE = "Available"
+    SCALED_TO_ZERO = "ScaledToZero"
+    PENDING = "Pending"
+    UNSCHEDULABLE = "Unschedulable"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    CONTAINER_CONFIG_INVALID = "ContainerConfigInvalid"
+    STARTING = "Starting"
+    SERVER_CRASHED = "ServerCrashed"
+    OUT_OF_MEMORY = "OutOfMemory"
+    PODS_REFUSED = "PodsRefused"
+    ROLLING_OUT = "RollingOut"
+    # Exposed
+    EXPOSED = "Exposed"
+    SERVICE_MISSING = "ServiceMissing"
+    LOAD_BALANCER_PENDING = "LoadBalancerPending"
+    INGRESS_PENDING = "IngressPending"
+    # Ready
+    READY = "Ready"
+    # Stalled: the operator cannot go on until somebody changes something
+    INVALID = "Invalid"
+    IMAGE_NOT_CONFIGURED = "ImageNotConfigured"
+    NAME_CONFLICT = "NameConflict"
+    FORBIDDEN = "Forbidden"
+    API_ERROR = "APIError"
+
+
+STAGING_FAILURES = frozenset(
+    {
+        Reason.NOT_FOUND,
+        Reason.UNAUTHORIZED,
+        Reason.DIGEST_MISMATCH,
+        Reason.TRUNCATED,
+        Reason.NOT_GGUF,
+        Reason.SOURCE_UNREACHABLE,
+        Reason.SOURCE_ERROR,
+        Reason.DISK_FULL,
+        Reason.INVALID_SOURCE,
+        Reason.STAGING_FAILED,
+    }
+)
+"""What the stager reports in its termination message (`llama_operator.stage.failures`), and the catch-all."""
+
+MESSAGE_LIMIT = 2048
+"""Characters of a message that are kept; the API allows 32768, a terminal far less."""
+
+
+def condition(type_: Type, status: bool | None, reason: str, message: str) -> dict[str, Any]:
+    """A condition without its times; `None` is `Unknown`."""
+    text = {True: "True", False: "False", None: "Unknown"}[status]
+    return {"type": str(type_), "status": text, "reason": str(reason), "message": message[:MESSAGE_LIMIT]}
+
+
+def merge(
+    old: list[dict[str, Any]], new: list[dict[str, Any]], *, generation: int, now: str
+) -> list[dict[str, Any]]:
+    """Give the new conditions their times.
+
+    `lastTransitionTime` (RFC 3339) moves only when `status` flips, so an unchanged condition stays equal to the byte
+    and nothing is written.
+    """
+    before = {c["type"]: c for c in old}
+    merged = []
+    for c in new:
+        previous = before.get(c["type"])
+        same = previous is not None and previous.get("status") == c["status"]
+        since = previous.get("lastTransitionTime", now) if same and previous else now
+        merged.append({**c, "observedGeneration": generation, "lastTransitionTime": since})
+    return merged

@@ -1,0 +1,179 @@
+"""`LlamaModel` as frozen, typed data.
+
+The CRD (`crds/`) is the public API and the truth; the API server has applied its schema, defaults and rules before
+the operator sees an object. These types repeat its shape so that mypy checks the builders, and refuse what an older
+or a hand-edited CRD might let through. `tests/unit/api/test_parity.py` holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Quantity = str | int
+"""A Kubernetes quantity as users write it: `2`, `"500m"`, `"8Gi"`."""
+
+
+class SpecError(Exception):
+    """The spec cannot be built; `field` is the JSON path a user would look for."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class _Base(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    pass
+
+
+class SecretKeyRef(_Base, frozen=True):
+    name: str
+    key: str
+
+
+class UrlSource(_Base, frozen=True):
+    url: str
+    sha256: str | None = None
+
+
+class HuggingFaceSource(_Base, frozen=True):
+    repo: str
+    file: str
+    revision: str = "main"
+    endpoint: str = "https://huggingface.co"
+    sha256: str | None = None
+    token_secret_ref: SecretKeyRef | None = None
+
+
+class VolumeSource(_Base, frozen=True):
+    claim_name: str
+    path: str
+    sha256: str | None = None
+
+
+class Source(_Base, frozen=True):
+    """Where the model file comes from; exactly one member is set."""
+
+    url: UrlSource | None = None
+    hugging_face: HuggingFaceSource | None = None
+    volume: VolumeSource | None = None
+
+
+class Claim(_Base, frozen=True):
+    size: str
+    storage_class_name: str | None = None
+    access_modes: tuple[str, ...] = ("ReadWriteOnce",)
+
+
+class Storage(_Base, frozen=True):
+    claim: Claim
+
+
+class Accelerator(_Base, frozen=True):
+    type: Literal["cpu", "cuda"] = "cpu"
+    count: int | None = None
+    resource_name: str | None = None
+
+
+class EnvVar(_Base, frozen=True):
+    name: str
+    value: str | None = None
+    value_from: dict[str, Any] | None = None
+
+
+class Engine(_Base, frozen=True):
+    context_size: int = 4096
+    slots: int = 1
+    threads: int | None = None
+    args: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+
+
+class Resources(_Base, frozen=True):
+    limits: dict[str, Quantity] = {}
+    requests: dict[str, Quantity] = {}
+
+
+class Service(_Base, frozen=True):
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    port: int = 8000
+    annotations: dict[str, str] = {}
+
+
+class IngressTLS(_Base, frozen=True):
+    secret_name: str
+
+
+class Ingress(_Base, frozen=True):
+    host: str
+    class_name: str | None = None
+    path: str = "/"
+    tls: IngressTLS | None = None
+    annotations: dict[str, str] = {}
+
+
+class LocalObjectReference(_Base, frozen=True):
+    name: str
+
+
+class Pod(_Base, frozen=True):
+    """Placement and decoration of the pods; members are PodSpec's, passed on as they are."""
+
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, Any], ...] = ()
+    affinity: dict[str, Any] = {}
+    topology_spread_constraints: tuple[dict[str, Any], ...] = ()
+    priority_class_name: str | None = None
+    runtime_class_name: str | None = None
+    service_account_name: str | None = None
+    image_pull_secrets: tuple[LocalObjectReference, ...] = ()
+
+
+class Spec(_Base, frozen=True):
+    source: Source
+    storage: Storage | None = None
+    accelerator: Accelerator = Accelerator()
+    engine: Engine = Engine()
+    image: str | None = None
+    replicas: int = 1
+    resources: Resources = Resources()
+    service: Service = Service()
+    ingress: Ingress | None = None
+    pod: Pod = Pod()
+
+
+class LlamaModel(msgspec.Struct, frozen=True):
+    """One object of the API: who it is, which version of its spec this is, and the spec."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    spec: Spec
+
+
+def parse(obj: dict[str, Any]) -> LlamaModel:
+    """Read a LlamaModel as the API server returns it.
+
+    Raises `SpecError`, naming the field, if the object does not have the CRD's shape.
+    """
+    meta = obj["metadata"]
+    try:
+        spec = msgspec.convert(obj.get("spec", {}), Spec)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise SpecError(f"spec{path.rstrip('`')}", message) from error
+    chosen = [name for name in ("url", "hugging_face", "volume") if getattr(spec.source, name) is not None]
+    if len(chosen) != 1:
+        raise SpecError("spec.source", "exactly one of url, huggingFace, volume must be set")
+    return LlamaModel(
+        name=meta["name"],
+        namespace=meta["namespace"],
+        uid=meta["uid"],
+        generation=meta.get("generation", 0),
+        spec=spec,
+    )
