@@ -55,7 +55,6 @@ class Reason(StrEnum):
     READY = "Ready"
     # Stalled: the operator cannot go on until somebody changes something
     INVALID = "Invalid"
-    IMAGE_NOT_CONFIGURED = "ImageNotConfigured"
     NAME_CONFLICT = "NameConflict"
     FORBIDDEN = "Forbidden"
     API_ERROR = "APIError"
@@ -87,9 +86,7 @@ def condition(type_: Type, status: bool | None, reason: str, message: str) -> di
     return {"type": str(type_), "status": text, "reason": str(reason), "message": message[:MESSAGE_LIMIT]}
 
 
-def merge(
-    old: list[dict[str, Any]], new: list[dict[str, Any]], *, generation: int, now: str
-) -> list[dict[str, Any]]:
+def merge(old: list[dict[str, Any]], new: list[dict[str, Any]], *, generation: int, now: str) -> list[dict[str, Any]]:
     """Give the new conditions their times.
 
     `lastTransitionTime` (RFC 3339) moves only when `status` flips, so an unchanged condition stays equal to the byte

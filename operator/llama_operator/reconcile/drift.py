@@ -1,0 +1,54 @@
+"""Does what exists still say what we want? Compares the fields that we set, and nothing else.
+
+Whatever others add - a sidecar, an annotation, the API server's defaults - is theirs and stays. Fields that we once
+set and no longer want are found by the applied-hash annotation (see `plan`), not here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_operator.resources import quantity
+
+_QUANTITIES = frozenset({"limits", "requests"})
+
+
+def holds(desired: Any, observed: Any, *, quantities: bool = False) -> bool:
+    """True if every field of `desired` has its value in `observed`.
+
+    A zero value (`""`, `0`, `false`, empty) holds in an absent field: the API server does not store it. Below
+    `limits` and `requests` scalars are compared as quantities, since the API server rewrites `1000m` to `1`.
+    """
+    if isinstance(desired, dict):
+        if not isinstance(observed, dict):
+            return observed is None and not desired
+        return all(
+            holds(value, observed.get(key), quantities=quantities or key in _QUANTITIES)
+            for key, value in desired.items()
+        )
+    if isinstance(desired, list):
+        return _list_holds(desired, observed or [])
+    if observed is None:
+        return not desired
+    if quantities:
+        return quantity.parse(desired) == quantity.parse(observed)
+    return bool(desired == observed)
+
+
+def _list_holds(desired: list[Any], observed: Any) -> bool:
+    if not isinstance(observed, list):
+        return False
+    names = _names(desired)
+    if names is None:
+        return len(desired) == len(observed) and all(map(holds, desired, observed))
+    # Items with names are a map (containers, env, ports, volumes): others may add to it, in any order.
+    by_name = {item["name"]: item for item in observed if isinstance(item, dict) and "name" in item}
+    return all(holds(item, by_name.get(name)) for name, item in zip(names, desired, strict=True))
+
+
+def _names(items: list[Any]) -> list[str] | None:
+    """The items' names, if all have one and it tells them apart."""
+    if not all(isinstance(item, dict) and "name" in item for item in items):
+        return None
+    names = [item["name"] for item in items]
+    return names if len(set(names)) == len(names) else None

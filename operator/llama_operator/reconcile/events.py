@@ -1,0 +1,53 @@
+"""Kubernetes events for what has changed in a status: one per transition, none for what stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from llama_operator.api.conditions import STAGING_FAILURES, Reason, Type
+
+PROBLEMS = STAGING_FAILURES | {
+    Reason.UNSCHEDULABLE,
+    Reason.IMAGE_PULL_FAILED,
+    Reason.CONTAINER_CONFIG_INVALID,
+    Reason.SERVER_CRASHED,
+    Reason.OUT_OF_MEMORY,
+    Reason.PODS_REFUSED,
+    Reason.INVALID,
+    Reason.NAME_CONFLICT,
+    Reason.FORBIDDEN,
+    Reason.API_ERROR,
+}
+"""Reasons that somebody should look at: events of type Warning."""
+
+_TOLD = (Type.STAGED, Type.AVAILABLE, Type.EXPOSED, Type.READY, Type.STALLED)
+
+
+@dataclass(frozen=True)
+class Event:
+    """type is Normal or Warning."""
+
+    type: str
+    reason: str
+    message: str
+
+
+def transitions(old: dict[str, Any], new: dict[str, Any]) -> list[Event]:
+    """Events for the way from one status to the next.
+
+    A condition that became good is Normal; a problem that appeared, or became another, is a Warning. Waiting is not
+    worth an event. Several conditions with one cause give one event.
+    """
+    before = {c["type"]: c for c in old.get("conditions", [])}
+    events: dict[str, Event] = {}
+    for c in new.get("conditions", []):
+        previous = before.get(c["type"], {})
+        changed = (previous.get("status"), previous.get("reason")) != (c["status"], c["reason"])
+        if c["type"] not in _TOLD or not changed:
+            continue
+        if c["reason"] in PROBLEMS:
+            events.setdefault(c["reason"], Event("Warning", c["reason"], c["message"]))
+        elif c["status"] == "True":
+            events.setdefault(c["reason"], Event("Normal", c["reason"], c["message"]))
+    return list(events.values())

@@ -1,0 +1,62 @@
+"""What has to be written: desired against observed children. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from llama_operator.constants import APPLIED_HASH
+from llama_operator.reconcile.drift import holds
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Children to apply, in order, and children to delete. Empty when nothing is to be done."""
+
+    apply: list[Object]
+    delete: list[Object]
+
+
+def key(obj: Object) -> tuple[str, str]:
+    """Identity among the children of one model, which all live in one namespace."""
+    return obj["kind"], obj["metadata"]["name"]
+
+
+def controller_uid(obj: Object) -> str | None:
+    """uid of the object that controls this one."""
+    for ref in obj["metadata"].get("ownerReferences", []):
+        if ref.get("controller"):
+            return str(ref["uid"])
+    return None
+
+
+def plan(desired: list[Object], observed: list[Object]) -> Plan:
+    """Compare.
+
+    A child is applied when it is absent, when it was last applied from something else (its hash differs: so a field
+    that is no longer wanted is taken back), or when a field that we set has another value now (drift). Observed
+    objects of another owner - left over from a deleted model of this name - count as absent and are never deleted. A
+    child that is being deleted is left alone: its end is an event, and then it is absent.
+    """
+    uid = controller_uid(desired[0])
+    ours = {key(obj): obj for obj in observed if controller_uid(obj) == uid}
+    wanted = {key(obj) for obj in desired}
+    return Plan(
+        apply=[obj for obj in desired if _differs(obj, ours.get(key(obj)))],
+        delete=[obj for k, obj in ours.items() if k not in wanted and not _terminating(obj)],
+    )
+
+
+def _differs(desired: Object, observed: Object | None) -> bool:
+    if observed is None:
+        return True
+    if _terminating(observed):
+        return False
+    applied = observed["metadata"].get("annotations", {}).get(APPLIED_HASH)
+    return bool(applied != desired["metadata"]["annotations"][APPLIED_HASH]) or not holds(desired, observed)
+
+
+def _terminating(obj: Object) -> bool:
+    return "deletionTimestamp" in obj["metadata"]

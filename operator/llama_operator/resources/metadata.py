@@ -1,0 +1,70 @@
+"""What every child has in common: names, labels, its owner, and the hash of what was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from llama_operator import constants
+from llama_operator.api.types import LlamaModel
+
+
+def labels(model: LlamaModel) -> dict[str, str]:
+    """The recommended labels of Kubernetes, and the one that ties the child to its model."""
+    return {
+        "app.kubernetes.io/name": "llama-server",
+        "app.kubernetes.io/instance": model.name,
+        "app.kubernetes.io/component": "server",
+        constants.MANAGED_BY_LABEL: constants.MANAGED_BY,
+        constants.MODEL_LABEL: model.name,
+    }
+
+
+def selector(model: LlamaModel) -> dict[str, str]:
+    """Selector of the pods: a Deployment's selector is immutable, so it holds nothing that could ever change."""
+    return {constants.MODEL_LABEL: model.name}
+
+
+def child(
+    model: LlamaModel,
+    *,
+    api_version: str,
+    kind: str,
+    name: str,
+    spec: dict[str, Any],
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """A complete child object.
+
+    The controller reference lets Kubernetes' garbage collector delete it with the model, so that no finalizer is
+    needed and `kubectl delete` works while the operator is away.
+    """
+    obj = {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": model.namespace,
+            "labels": labels(model),
+            "annotations": dict(annotations or {}),
+            "ownerReferences": [
+                {
+                    "apiVersion": constants.API_VERSION,
+                    "kind": constants.KIND,
+                    "name": model.name,
+                    "uid": model.uid,
+                    "controller": True,
+                }
+            ],
+        },
+        "spec": spec,
+    }
+    obj["metadata"]["annotations"][constants.APPLIED_HASH] = digest(obj)  # type: ignore[index]
+    return obj
+
+
+def digest(data: Any) -> str:
+    """Short, stable fingerprint of plain data (64 bits as hexadecimal digits)."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
