@@ -13,7 +13,7 @@ from llama_operator.resources import security, server, staging
 from llama_operator.resources.metadata import child, digest, labels, selector
 
 STAGING_DEADLINE_SECONDS = 6 * 3600
-"""A Deployment that makes no progress for this long counts as failed; a large download is progress that it cannot see."""
+"""Without progress for this long a Deployment counts as failed; a large download is progress that it cannot see."""
 
 
 def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+import msgspec
+
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel
 
@@ -35,7 +37,7 @@ def child(
     spec: dict[str, Any],
     annotations: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A complete child object.
+    """A complete child object, made of plain JSON types of its own.
 
     The controller reference lets Kubernetes' garbage collector delete it with the model, so that no finalizer is
     needed and `kubectl delete` works while the operator is away.
@@ -60,8 +62,9 @@ def child(
         },
         "spec": spec,
     }
-    obj["metadata"]["annotations"][constants.APPLIED_HASH] = digest(obj)  # type: ignore[index]
-    return obj
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(obj))
+    plain["metadata"]["annotations"][constants.APPLIED_HASH] = digest(plain)
+    return plain
 
 
 def digest(data: Any) -> str:
