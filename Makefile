@@ -9,7 +9,7 @@ PY = $(UV) run --quiet --frozen python
 
 .PHONY: help
 help: ## Print this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  \033[1mmake %-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[1mmake %-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv: uv.lock pyproject.toml
 	@command -v $(UV) >/dev/null || { echo "installing uv into .ground/uv"; python3 -m venv .ground/uv && .ground/uv/bin/pip install --quiet uv; }
