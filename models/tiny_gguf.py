@@ -1,0 +1,1 @@
+../images/llama-server/tiny_gguf.py
