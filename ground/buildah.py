@@ -1,0 +1,74 @@
+"""Build a Dockerfile without any engine: Debian's buildah, with RUN in a chroot that shares the host's network.
+
+Works where neither Docker nor a registry is there, and needs root, but no daemon. buildah keeps its layers in
+the cache, so a second build repeats only what changed. Each call has a mount namespace of its own: whatever
+becomes of it, no mount is left.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ground import bases, packages, paths, shell, store, trust
+
+PATH_VARIABLE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def build(ref: str, context: Path, dockerfile: Path, target: str | None, archive: Path, log: Path) -> None:
+    """Build `dockerfile` over the folder `context` and write the image `ref` to `archive` (docker-archive).
+
+    The only base that a FROM can name is bases.REF. Raises CommandError with the end of the build's log.
+    """
+    packages.require("buildah", "unshare")
+    with store.scratch("trust") as folder:
+        variables = trust.prepare(folder, os.environ)
+        _import_base(variables, log)
+        command = ["build", "--isolation=chroot", "--network=host", "--pull=never", "--format=docker"]
+        command += ["--layers", "--force-rm", f"--volume={folder}:{trust.MOUNT}:ro"]
+        # The base lends these to every stage; the image that comes out does not have them.
+        command += [f"--unsetenv={name}" for name in variables]
+        command += [f"--target={target}"] if target else []
+        shell.run(_buildah(*command, f"--file={dockerfile}", f"--tag={ref}", str(context)), log=log)
+    shell.run(_buildah("push", "--quiet", ref, f"docker-archive:{archive}:{ref}"), log=log)
+
+
+def _import_base(variables: Mapping[str, str], log: Path) -> None:
+    """Have bases.REF in buildah's store, with the variables that RUN needs on this machine."""
+    kept = f"localhost/ground-base:{_base_tag(variables)}"
+    with store.lock("buildah-base"):
+        if not shell.succeeds(_buildah("inspect", "--type=image", kept)):
+            _make_base(kept, variables, log)
+        shell.run(_buildah("tag", kept, bases.REF), log=log)
+
+
+def _make_base(ref: str, variables: Mapping[str, str], log: Path) -> None:
+    tar = bases.slim()
+    with store.scratch("base") as folder:
+        (folder / tar.name).hardlink_to(tar)
+        (folder / "Dockerfile").write_text(base_dockerfile(tar.name, variables))
+        command = ["build", "--isolation=chroot", "--format=docker", "--timestamp=0", f"--tag={ref}"]
+        shell.run(_buildah(*command, str(folder)), log=log)
+
+
+def base_dockerfile(tar: str, variables: Mapping[str, str]) -> str:
+    """The base as a Dockerfile: one layer, what Debian's own image sets, and the variables lent to RUN."""
+    lent = [f"{name}={_quoted(value)}" for name, value in sorted(variables.items())]
+    lines = ["FROM scratch", f"ADD {tar} /", *(f"ENV {pair}" for pair in (PATH_VARIABLE, *lent)), 'CMD ["bash"]']
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _base_tag(variables: Mapping[str, str]) -> str:
+    return paths.content_key(extra=[bases.key(), base_dockerfile("", variables)])
+
+
+def _quoted(value: str) -> str:
+    """As a Dockerfile's double-quoted word."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
+
+
+def _buildah(*words: str) -> Sequence[str]:
+    home = paths.CACHE / "buildah"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    where = ["--root", str(home / "store"), "--runroot", str(home / "run"), "--storage-driver", "overlay"]
+    return ["unshare", "--mount", "--propagation=private", "--", "buildah", *where, *words]

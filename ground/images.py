@@ -1,0 +1,99 @@
+"""The project's own images, built here under a tag that names their content."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ground import bases, buildah, context, paths, shell, store
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one image is built; the paths are relative to the repository's root."""
+
+    repository: str
+    dockerfile: str
+    context: str
+    target: str | None = None
+
+
+RECIPES = {
+    "operator": Recipe("localhost/llama-operator", "images/operator/Dockerfile", "."),
+    "llama-server": Recipe("localhost/llama-server", "images/llama-server/Dockerfile", "images/llama-server"),
+    "llama-server-demo": Recipe(
+        "localhost/llama-server-demo", "images/llama-server/Dockerfile", "images/llama-server", "demo"
+    ),
+}
+
+
+def build(name: str) -> tuple[str, Path]:
+    """Build an image, unless it is there: its reference and its docker-archive.
+
+    The tag is `dev-` and 12 hex digits of the context's and the Dockerfile's SHA-256, so a changed image always
+    has another name. Raises GroundError for a name that is not in RECIPES, CommandError when the build fails.
+    """
+    if name not in RECIPES:
+        raise shell.GroundError(f"no image {name!r}; there are {', '.join(RECIPES)}")
+    recipe = RECIPES[name]
+    dockerfile = paths.REPO / recipe.dockerfile
+    with store.scratch("context") as folder:
+        context.lay_out(paths.REPO / recipe.context, _rules(dockerfile, paths.REPO / recipe.context), folder)
+        tag = f"dev-{paths.content_key(folder, dockerfile, extra=[recipe.target or ''])[:12]}"
+        ref = f"{recipe.repository}:{tag}"
+        archive = paths.CACHE / "images" / f"{name}-{tag}-{bases.key()[:8]}.tar"
+        with store.lock(f"image-{name}"):
+            if not archive.exists():
+                _build(name, ref, folder, dockerfile, archive)
+    store.forget_old(archive.parent, f"{name}-dev-*.tar")
+    return ref, archive
+
+
+def _build(name: str, ref: str, folder: Path, dockerfile: Path, archive: Path) -> None:
+    log = paths.LOGS / f"image-{name}.log"
+    target = RECIPES[name].target
+    with shell.step(f"build {ref}"), store.publish(archive) as partial:
+        if _docker_has_base():
+            _docker_build(ref, folder, dockerfile, target, partial, log)
+        else:
+            buildah.build(ref, folder, dockerfile, target, partial, log)
+
+
+def _docker_has_base() -> bool:
+    """Whether a Docker engine answers that has the base image or gets it from a registry."""
+    if not shell.succeeds(["docker", "version"], timeout=10):
+        return False
+    have = shell.succeeds(["docker", "image", "inspect", bases.REF], timeout=10)
+    return have or shell.succeeds(["docker", "pull", "--quiet", bases.REF], timeout=120)
+
+
+def _docker_build(ref: str, folder: Path, dockerfile: Path, target: str | None, archive: Path, log: Path) -> None:
+    command: list[str | Path] = ["docker", "build", "--file", dockerfile, "--tag", ref]
+    command += ["--target", target] if target else []
+    shell.run([*command, folder], log=log)
+    shell.run(["docker", "save", "--output", archive, ref], log=log)
+
+
+def _rules(dockerfile: Path, root: Path) -> list[context.Rule]:
+    """The ignore file beside the Dockerfile, else the context's own, else none: as BuildKit looks for it."""
+    for path in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), root / ".dockerignore"):
+        if path.is_file():
+            return context.parse(path.read_text())
+    return []
+
+
+def main() -> int:
+    """Build the images named on the command line; print their references."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("name", nargs="+", choices=RECIPES)
+    try:
+        for name in parser.parse_args().name:
+            print(build(name)[0])
+    except shell.GroundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
