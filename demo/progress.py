@@ -1,0 +1,71 @@
+"""Wait until a LlamaModel is Ready, and say what happens on the way."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from demo.cluster import StepError, environment
+from ground.paths import BIN
+
+
+def wait_ready(name: str, namespace: str, timeout: float, say: Callable[[str], None]) -> float:
+    """Seconds until Ready is true for the newest spec; one line for each thing that the operator reports.
+
+    Raises StepError when `timeout` (seconds) has passed, or when the operator says that waiting will not help.
+    """
+    begin = time.monotonic()
+    told = ""
+    with _watched(name, namespace, timeout) as versions:
+        for model in versions:
+            conditions = {c["type"]: c for c in model.get("status", {}).get("conditions", [])}
+            ready = conditions.get("Ready")
+            if ready is None or ready.get("observedGeneration") != model["metadata"]["generation"]:
+                continue
+            words = f"{ready['reason']}: {ready['message']}"
+            if words != told:
+                say(f"  {time.monotonic() - begin:5.1f} s  {words}")
+                told = words
+            if ready["status"] == "True":
+                return time.monotonic() - begin
+            if "Stalled" in conditions:
+                raise StepError(f"llama/{name} cannot become Ready: {words}", _look(name, namespace))
+    raise StepError(
+        f"llama/{name} was not Ready within {timeout:.0f} s; the last that was reported is: {told or 'nothing'}",
+        _look(name, namespace),
+    )
+
+
+def _look(name: str, namespace: str) -> str:
+    return f"`kubectl describe llama {name} -n {namespace}` shows the conditions and events"
+
+
+@contextmanager
+def _watched(name: str, namespace: str, timeout: float) -> Iterator[Iterator[dict[str, Any]]]:
+    """All versions of the object as kubectl sees them; ends when `timeout` seconds have passed."""
+    command = [str(BIN / "kubectl"), "get", "llamamodel", name, "-n", namespace, "--watch", "-o", "json"]
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+    timer = threading.Timer(timeout, process.kill)
+    timer.start()
+    try:
+        yield _objects(process)
+    finally:
+        timer.cancel()
+        process.kill()
+        process.communicate()
+
+
+def _objects(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """kubectl prints one indented JSON object after the other: each ends with a brace in the first column."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.rstrip() == "}":
+            yield json.loads("".join(lines))
+            lines.clear()

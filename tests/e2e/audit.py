@@ -1,0 +1,46 @@
+"""Count what the operator asks of the API server, in the API server's own audit log."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from demo import cluster
+
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+OPERATOR = f"system:serviceaccount:{cluster.OPERATOR_NAMESPACE}:"
+
+
+def calls(since: datetime) -> list[dict[str, Any]]:
+    """Requests of the operator that reached the API server after `since`, each once."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in cluster.ground("audit").splitlines():
+        event = json.loads(line)
+        if event["user"]["username"].startswith(OPERATOR) and _time(event["requestReceivedTimestamp"]) >= since:
+            found[event["auditID"]] = event
+    return list(found.values())
+
+
+def by_verb(events: list[dict[str, Any]]) -> dict[str, int]:
+    """How often: verb, and what it was about."""
+    return dict(sorted(Counter(_name(event) for event in events).items()))
+
+
+def writes(events: list[dict[str, Any]]) -> list[str]:
+    return [_name(event) for event in events if event["verb"] in WRITES]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _name(event: dict[str, Any]) -> str:
+    about = event.get("objectRef", {})
+    what = "/".join(part for part in (about.get("resource"), about.get("subresource")) if part)
+    return f"{event['verb']} {what or event['requestURI']}"
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

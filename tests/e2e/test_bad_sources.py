@@ -1,0 +1,80 @@
+"""A source that is no good: its own reason in the conditions, an event, and never a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import FileServer
+from tests.e2e.witness import Model, Object, Witness, eventually
+
+pytestmark = pytest.mark.e2e
+
+WRONG = "0" * 64
+HUB = {"repo": "private/model", "file": "tiny.gguf"}
+
+
+def _sources(server: FileServer) -> dict[str, tuple[Object, str]]:
+    """By name of the model: a source, and the reason that must be told."""
+    absent = {"url": {"url": f"{server.address}/files/absent.gguf"}}
+    return {
+        "digest": (server.source("tiny.gguf", sha256=WRONG), "DigestMismatch"),
+        "absent": (absent, "NotFound"),
+        "truncated": (server.source("truncated.gguf", sha256=None), "Truncated"),
+        "page": (server.source("page.gguf", sha256=None), "NotGGUF"),
+        "no-token": ({"huggingFace": HUB | {"endpoint": server.address}}, "Unauthorized"),
+    }
+
+
+@pytest.fixture(scope="module")
+def models(witness: Witness, files_in_cluster: FileServer) -> Iterator[dict[str, Model]]:
+    """All of them at once, so that the tests wait for the slowest instead of for each."""
+    made = {}
+    for name, (source, _) in _sources(files_in_cluster).items():
+        made[name] = Model(witness, files_in_cluster.namespace, f"bad-{name}")
+        made[name].apply(source=source)
+    yield made
+    for model in made.values():
+        model.delete()
+
+    def gone() -> None:
+        assert [model.name for model in made.values() if model.children("Pod")] == []
+
+    eventually(gone, timeout=90)
+
+
+@pytest.mark.parametrize("name", ["digest", "absent", "truncated", "page", "no-token"])
+def test_a_bad_source_is_told_and_never_served(
+    name: str, models: dict[str, Model], files_in_cluster: FileServer
+) -> None:
+    model, reason = models[name], _sources(files_in_cluster)[name][1]
+    staged = model.wait("Staged", reason)
+    ready, stalled = model.condition("Ready"), model.condition("Stalled")
+    assert (staged["status"], ready["status"], stalled["status"]) == ("False", "False", "True")
+    assert ready["reason"] == stalled["reason"] == reason
+    assert staged["message"], "a person is told what is wrong"
+
+    def told() -> None:
+        assert [e["type"] for e in model.events() if e["reason"] == reason] == ["Warning"]
+
+    eventually(told, timeout=10)
+    for pod in model.pods():
+        servers = pod["status"].get("containerStatuses", [])
+        assert [s["state"] for s in servers if s["state"].get("running") or s.get("lastState")] == []
+    # Kubernetes leaves an endpoint out, or marks it as not ready.
+    slices = model.children("EndpointSlice")
+    assert [e for s in slices for e in s.get("endpoints") or [] if e["conditions"].get("ready")] == []
+
+
+def test_the_digest_that_was_found_is_told(models: dict[str, Model], files_in_cluster: FileServer) -> None:
+    found = files_in_cluster.source()["url"]["sha256"]
+    assert found in models["digest"].wait("Staged", "DigestMismatch")["message"]
+
+
+def test_a_mended_source_becomes_ready(models: dict[str, Model], files_in_cluster: FileServer) -> None:
+    model = models["absent"]
+    model.wait("Staged", "NotFound")
+    model.apply(source=files_in_cluster.source())
+    status = model.ready()
+    assert {c["type"] for c in status["conditions"]} == {"Ready", "Staged", "Available", "Exposed"}
