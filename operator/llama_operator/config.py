@@ -1,0 +1,80 @@
+"""What the operator is told from outside: environment variables, read once, checked, frozen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_IMAGE_PREFIX = "SERVER_IMAGE_"
+
+
+class ConfigError(Exception):
+    """A setting is missing or makes no sense; the message names the environment variable."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of one operator process. `read` names the environment variable of each.
+
+    `stage_image` runs the stager, so it is the operator's own image. `server_images` is by accelerator type; a type
+    without an image needs `spec.image`. No `namespaces` means the whole cluster.
+    """
+
+    stage_image: Annotated[str, msgspec.Meta(min_length=1)]
+    server_images: dict[str, str] = {}
+    namespaces: tuple[str, ...] = ()
+    resync_seconds: Seconds = 600.0
+    """Between two full lists. Lists heal what a watch has lost, so this bounds how long a loss can last."""
+    api_qps: Seconds = 50.0
+    """Calls to the API server per second, in the long run."""
+    api_burst: Count = 100
+    """Calls that may be made at once after a quiet time."""
+    max_concurrent_writes: Count = 16
+    workers: Count = 8
+    """Models that are reconciled at the same time."""
+    health_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8081
+    log_format: Literal["json", "text"] = "json"
+
+
+def read(env: Mapping[str, str]) -> Config:
+    """Read the configuration from environment variables; an empty variable counts as absent.
+
+    Raises `ConfigError`.
+    """
+    given = {name: value.strip() for name, value in env.items() if value.strip()}
+    if "STAGE_IMAGE" not in given:
+        raise ConfigError("STAGE_IMAGE is not set: the image of the init container that stages model files")
+    images = {
+        name.removeprefix(_IMAGE_PREFIX).lower(): image
+        for name, image in given.items()
+        if name.startswith(_IMAGE_PREFIX)
+    }
+    fields: dict[str, Any] = {"server_images": images, "namespaces": _namespaces(given.get("WATCH_NAMESPACES", ""))}
+    for field in Config.__struct_fields__:
+        if field not in fields and field.upper() in given:
+            fields[field] = _value(field, given[field.upper()])
+    return msgspec.convert(fields, Config)
+
+
+def _namespaces(text: str) -> tuple[str, ...]:
+    """Exact names only: kopf would take `*` and `!` as patterns, for which the operator's role has no rights."""
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in names:
+        if not _NAMESPACE.fullmatch(name):
+            raise ConfigError(f"WATCH_NAMESPACES: {name!r} is not the name of a namespace")
+    return names
+
+
+def _value(field: str, text: str) -> Any:
+    """One variable as the type of its field."""
+    wanted = msgspec.structs.fields(Config)[Config.__struct_fields__.index(field)].type
+    try:
+        return msgspec.convert(text, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{field.upper()}: {error}, got {text!r}") from error

@@ -1,0 +1,73 @@
+"""What the API server can answer instead of success, sorted by what has to be done about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import msgspec
+
+
+class APIError(Exception):
+    """The API server refused a request, or was not reached. `code` is the HTTP status, 0 without an answer."""
+
+    def __init__(self, what: str, code: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{what}: {message} ({code} {reason})" if code else f"{what}: {message}")
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+        """Seconds that the server asks us to wait."""
+
+
+class Retryable(APIError):
+    """Nobody's fault and no answer yet: too many requests, a server error, a broken connection, a stale token."""
+
+
+class Conflict(APIError):
+    """The object is not (any more) what we took it for: look again and decide again."""
+
+
+class NotFound(APIError):
+    """The object, its namespace or its kind does not exist."""
+
+
+class Rejected(APIError):
+    """The same request will be refused again, until somebody changes something."""
+
+
+class Forbidden(Rejected):
+    """Rights, a quota, or a policy of the cluster stand against it."""
+
+
+class Invalid(Rejected):
+    """The object breaks a rule of its schema; the message names the field."""
+
+
+_BY_CODE: dict[int, type[APIError]] = {
+    401: Retryable,  # the client has read its token again already
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Retryable,  # a list whose pages have expired: start over
+    422: Invalid,
+    429: Retryable,
+}
+
+
+def from_response(what: str, response: httpx.Response) -> APIError:
+    """The error in an answer. The API server describes it in a `Status` object, a proxy on the way does not."""
+    code = response.status_code
+    try:
+        status = msgspec.json.decode(response.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        status = {}
+    cls = _BY_CODE.get(code, Retryable if code >= 500 else Rejected)
+    message = str(status.get("message") or response.reason_phrase)
+    return cls(what, code, str(status.get("reason") or "Unknown"), message, _seconds(response))
+
+
+def _seconds(response: httpx.Response) -> float | None:
+    """Kubernetes sends whole seconds; the date form of the header is ignored."""
+    retry_after = response.headers.get("retry-after", "")
+    return float(retry_after) if retry_after.isdigit() else None

@@ -1,0 +1,152 @@
+"""Carries a plan out: apply by server-side apply, then prune; and knows what not to try again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from llama_operator import constants
+from llama_operator.api.conditions import Reason
+from llama_operator.kube import errors, kinds
+from llama_operator.kube.client import Client
+from llama_operator.reconcile import guard
+from llama_operator.reconcile.plan import Plan, controller_uid
+from llama_operator.reconcile.plan import key as ref_of
+from llama_operator.reconcile.refusals import Outcome, Refusals
+from llama_operator.reconcile.status import Failure
+from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.logs import Log
+
+Object = dict[str, Any]
+
+RECHECK_SECONDS = 60.0
+"""After which a name that was taken is looked up again: nobody tells us when a foreign object goes."""
+LEFTOVER_SECONDS = 5.0
+"""After which we look again whether a leftover has gone. Usually a watch tells us earlier."""
+
+log = Log(__name__)
+
+
+class ModelGone(Exception):
+    """The LlamaModel was deleted, or replaced by another of its name; the cache knows by now."""
+
+
+class Executor:
+    """`refusal_seconds`: after which a refused request is tried again although the spec has not changed."""
+
+    def __init__(
+        self, *, cache: Cache, client: Client, refusal_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._cache = cache
+        self._client = client
+        self._refusal_seconds = refusal_seconds
+        self._refusals = Refusals(clock)
+
+    def forget(self, key: Key) -> None:
+        """The model has gone."""
+        self._refusals.forget(key)
+
+    async def execute(self, model: Object, plan: Plan, observed: list[Object]) -> Outcome:
+        """Apply, then prune: nothing is deleted while something that may replace it could not be applied.
+
+        A refused child does not hold back the others. Raises `ModelGone`, and `errors.Conflict` and
+        `errors.Retryable` for what is worth another attempt.
+        """
+        key, uid = (model["metadata"]["namespace"], model["metadata"]["name"]), model["metadata"]["uid"]
+        ours = {ref_of(obj): obj for obj in observed if controller_uid(obj) == uid}
+        creates = any(ref_of(child) not in ours for child in plan.apply)
+        if creates and not await guard.model_is_there(self._client, self._cache, key, uid):
+            raise ModelGone
+        outcomes = [await self._apply(key, child, ours.get(ref_of(child))) for child in plan.apply]
+        if all(outcome == Outcome() for outcome in outcomes):
+            outcomes = [await self._delete(key, obj) for obj in plan.delete]
+        if all(outcome == Outcome() for outcome in outcomes):
+            self._refusals.forget(key)
+        return Outcome(
+            failure=next((outcome.failure for outcome in outcomes if outcome.failure), None),
+            again=min((outcome.again for outcome in outcomes if outcome.again is not None), default=None),
+        )
+
+    async def _apply(self, key: Key, child: Object, seen: Object | None) -> Outcome:
+        """Apply one child; `seen` is how the cache knows it, if it is this model's."""
+        ref, request = ref_of(child), child["metadata"]["annotations"][constants.APPLIED_HASH]
+        refused = self._refusals.recall(key, ref, request)
+        if refused:
+            return refused
+        if seen is None:
+            match await guard.name_of(self._client, child):
+                case guard.Name.LEFTOVER:
+                    log.info("waiting until a leftover is gone", model="/".join(key), kind=ref[0], name=ref[1])
+                    return Outcome(again=LEFTOVER_SECONDS)
+                case guard.Name.TAKEN:
+                    failure = Failure(Reason.NAME_CONFLICT, _taken(child))
+                    log.warning("name taken", model="/".join(key), kind=ref[0], name=ref[1])
+                    return self._refusals.remember(key, ref, request, failure, RECHECK_SECONDS)
+        else:
+            # Changes are meant for the object that was seen, not for one that has taken its name meanwhile.
+            child = {**child, "metadata": {**child["metadata"], "uid": seen["metadata"]["uid"]}}
+        try:
+            answer = await self._client.apply(kinds.BY_NAME[ref[0]], child)
+        except errors.Rejected as error:
+            return self._refuse(key, child, request, error)
+        except errors.Conflict:
+            await self._look_again(child)
+            raise
+        self._cache.store(ref[0], answer)
+        log.info("applied", model="/".join(key), kind=ref[0], name=ref[1], why=_why(child, seen))
+        return Outcome()
+
+    async def _delete(self, key: Key, obj: Object) -> Outcome:
+        ref, request = ref_of(obj), f"delete {obj['metadata']['uid']}"
+        refused = self._refusals.recall(key, ref, request)
+        if refused:
+            return refused
+        try:
+            await self._client.delete(kinds.BY_NAME[ref[0]], obj)
+        except errors.Rejected as error:
+            return self._refuse(key, obj, request, error)
+        except errors.NotFound:
+            log.info("gone already", model="/".join(key), kind=ref[0], name=ref[1])
+        except errors.Conflict:
+            await self._look_again(obj)
+            raise
+        else:
+            log.info("deleted", model="/".join(key), kind=ref[0], name=ref[1], why="not in the spec any more")
+        # If a finalizer holds it back, the watch brings it again, with its deletionTimestamp.
+        self._cache.absent(ref[0], obj["metadata"]["namespace"], ref[1])
+        return Outcome()
+
+    def _refuse(self, key: Key, obj: Object, request: str, error: errors.Rejected) -> Outcome:
+        ref = ref_of(obj)
+        reasons: dict[type[errors.APIError], Reason] = {
+            errors.Invalid: Reason.INVALID,
+            errors.Forbidden: Reason.FORBIDDEN,
+        }
+        failure = Failure(reasons.get(type(error), Reason.API_ERROR), f"{ref[0]} {ref[1]}: {error.message}")
+        log.warning("refused", model="/".join(key), kind=ref[0], name=ref[1], why=str(error))
+        return self._refusals.remember(key, ref, request, failure, self._refusal_seconds)
+
+    async def _look_again(self, child: Object) -> None:
+        """After a conflict: if the object that the cache shows is not there any more, the cache must not show it."""
+        meta, kind = child["metadata"], kinds.BY_NAME[child["kind"]]
+        try:
+            live = await self._client.get(kind, meta["namespace"], meta["name"])
+        except errors.NotFound:
+            live = None
+        if live is None or live["metadata"]["uid"] != meta.get("uid"):
+            self._cache.absent(kind.kind, meta["namespace"], meta["name"])
+
+
+def _taken(child: Object) -> str:
+    return (
+        f"{child['kind']} {child['metadata']['name']} exists already and does not belong to this LlamaModel, so it is "
+        "left as it is; delete it, or give the LlamaModel another name"
+    )
+
+
+def _why(child: Object, seen: Object | None) -> str:
+    if seen is None:
+        return "absent"
+    wanted, applied = (obj["metadata"].get("annotations", {}).get(constants.APPLIED_HASH) for obj in (child, seen))
+    return "changed" if wanted != applied else "drifted"

@@ -1,0 +1,62 @@
+"""Two questions before a child is created, both asked live, because the cache may be late.
+
+Is the model still there? A child of a deleted model would be collected and, the cache being late, made again. And is
+the child's name free? Server-side apply would otherwise take over, by force, what somebody else has made.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from llama_operator import constants
+from llama_operator.kube import errors, kinds
+from llama_operator.kube.client import Client
+from llama_operator.reconcile.plan import controller_uid
+from llama_operator.runtime.cache import Cache, Key
+
+Object = dict[str, Any]
+
+
+class Name(Enum):
+    """Whom the name of a child belongs to."""
+
+    FREE = "free"
+    """To nobody, or to this model already."""
+    LEFTOVER = "leftover"
+    """To an object on its way out: it is being deleted, or the garbage collector is about to."""
+    TAKEN = "taken"
+
+
+async def model_is_there(client: Client, cache: Cache, key: Key, uid: str) -> bool:
+    """Whether this very model exists and is not being deleted. Brings the cache up to date."""
+    try:
+        live = await client.get(kinds.MODEL, *key)
+    except errors.NotFound:
+        cache.absent(constants.KIND, *key)
+        return False
+    cache.store(constants.KIND, live)
+    return bool(live["metadata"]["uid"] == uid and "deletionTimestamp" not in live["metadata"])
+
+
+async def name_of(client: Client, child: Object) -> Name:
+    """Look the child's name up. The cache is left alone: a stranger must not get into it."""
+    meta, kind = child["metadata"], kinds.BY_NAME[child["kind"]]
+    try:
+        live = await client.get(kind, meta["namespace"], meta["name"])
+    except errors.NotFound:
+        return Name.FREE
+    if "deletionTimestamp" in live["metadata"] or _predecessors(live, child):
+        return Name.LEFTOVER
+    return Name.FREE if controller_uid(live) == controller_uid(child) else Name.TAKEN
+
+
+def _predecessors(live: Object, child: Object) -> bool:
+    """Whether it belonged to a deleted LlamaModel of the same name as the present one."""
+    (owner,) = child["metadata"]["ownerReferences"]
+    return any(
+        ref.get("controller")
+        and all(ref[field] == owner[field] for field in ("apiVersion", "kind", "name"))
+        and ref["uid"] != owner["uid"]
+        for ref in live["metadata"].get("ownerReferences", [])
+    )

@@ -1,0 +1,60 @@
+"""From a key to a cluster that says what the spec says. The whole of it, to be read from top to bottom."""
+
+from __future__ import annotations
+
+from llama_operator.api.conditions import Reason
+from llama_operator.api.types import SpecError, parse
+from llama_operator.config import Config
+from llama_operator.kube import errors
+from llama_operator.reconcile.executor import Executor, ModelGone
+from llama_operator.reconcile.plan import plan
+from llama_operator.reconcile.reporter import Reporter
+from llama_operator.reconcile.status import Failure
+from llama_operator.resources import build
+from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.logs import Log
+
+PATIENCE = 3
+"""Failures in a row before the user is told of an error that may pass: about seven seconds."""
+
+log = Log(__name__)
+
+
+class Reconciler:
+    def __init__(self, *, config: Config, cache: Cache, executor: Executor, reporter: Reporter) -> None:
+        self._config = config
+        self._cache = cache
+        self._executor = executor
+        self._reporter = reporter
+
+    async def reconcile(self, key: Key, failures: int = 0) -> float | None:
+        """Do what is to be done for one model, now; `failures` of this key in a row came before.
+
+        Returns after how many seconds to look again, None for "when something changes". Raises `errors.Conflict`
+        and `errors.Retryable`: come again, the one at once, the other later.
+        """
+        seen = self._cache.snapshot(key)
+        if seen.model is None or "deletionTimestamp" in seen.model["metadata"]:
+            # Children go with their owner: Kubernetes collects them, also while we are not running.
+            self._executor.forget(key)
+            return None
+
+        try:
+            desired = build(parse(seen.model), self._config)
+        except SpecError as error:
+            log.warning("spec refused", model="/".join(key), why=str(error))
+            await self._reporter.report(key, Failure(Reason.INVALID, str(error)))
+            return None
+
+        try:
+            outcome = await self._executor.execute(seen.model, plan(desired, seen.children), seen.children)
+        except ModelGone:
+            log.info("nothing created: the model is gone", model="/".join(key))
+            return None
+        except errors.Retryable as error:
+            if failures >= PATIENCE:
+                await self._reporter.report(key, Failure(Reason.API_ERROR, error.message))
+            raise
+
+        await self._reporter.report(key, outcome.failure)
+        return outcome.again

@@ -1,0 +1,118 @@
+"""Tells the user: the status of the LlamaModel, and an Event when it becomes another."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from llama_operator import constants
+from llama_operator.kube import errors, kinds
+from llama_operator.kube.client import Client
+from llama_operator.reconcile import status
+from llama_operator.reconcile.events import Event, transitions
+from llama_operator.reconcile.status import Failure, Observed
+from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.logs import Log
+
+Object = dict[str, Any]
+
+NOTE_LIMIT = 1024
+"""Bytes of an Event's note that the API accepts."""
+
+log = Log(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Reporter:
+    def __init__(self, *, cache: Cache, client: Client, now: Callable[[], datetime] = _now) -> None:
+        self._cache = cache
+        self._client = client
+        self._now = now
+        self._host = socket.gethostname()[:128]
+
+    async def report(self, key: Key, failure: Failure | None) -> None:
+        """Compute the status from what the cache holds now, and write it if it differs.
+
+        One write at most. Raises `errors.APIError`: the status is then computed again, from newer facts.
+        """
+        seen = self._cache.snapshot(key)
+        if seen.model is None:
+            return
+        old, now = seen.model.get("status", {}), self._now()
+        new = status.compute(
+            seen.model, Observed(seen.children, seen.pods), failure, now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+        if new == old:
+            return
+        try:
+            answer = await self._client.patch_status(kinds.MODEL, *key, _patch(seen.model, new))
+        except errors.NotFound:
+            self._cache.absent(constants.KIND, *key)
+            return
+        except errors.Conflict:
+            self._cache.store(constants.KIND, await self._client.get(kinds.MODEL, *key))
+            raise
+        self._cache.store(constants.KIND, answer)
+        log.info("status", model="/".join(key), **_summary(new))
+        for event in transitions(old, new):
+            await self._post(seen.model, event, now)
+
+    async def _post(self, model: Object, event: Event, now: datetime) -> None:
+        """Events are a courtesy: one that cannot be posted is logged, and nothing else waits for it."""
+        try:
+            await self._client.create_event(_event(model, event, now, self._host))
+        except errors.APIError as error:
+            log.warning("event not posted", model=model["metadata"]["name"], reason=event.reason, error=str(error))
+
+
+def _patch(model: Object, status: Object) -> Object:
+    """A merge-patch that makes the status exactly this.
+
+    What is to vanish is named with a null, so it vanishes even if another tool wrote it; under server-side apply it
+    would stay with its other owner, and we would write again and again. The resource version makes it a conflict to
+    write what was computed from an older version of the object.
+    """
+    version = model["metadata"]["resourceVersion"]
+    return {"metadata": {"resourceVersion": version}, "status": _with_nulls(model.get("status", {}), status)}
+
+
+def _with_nulls(old: Object, new: Object) -> Object:
+    patch: Object = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        before = old.get(name)
+        patch[name] = _with_nulls(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return patch
+
+
+def _summary(status: Object) -> dict[str, str]:
+    """The `Ready` condition, for the log."""
+    ready: Object = next((c for c in status["conditions"] if c["type"] == "Ready"), {})
+    return {"ready": ready.get("status", ""), "why": ready.get("reason", ""), "detail": ready.get("message", "")}
+
+
+def _event(model: Object, event: Event, now: datetime, host: str) -> Object:
+    meta = model["metadata"]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": f"{constants.GROUP}/{constants.FIELD_MANAGER}",
+        "reportingInstance": host,
+        "action": "Reconcile",
+        "type": event.type,
+        "reason": event.reason,
+        "note": event.message.encode()[:NOTE_LIMIT].decode(errors="ignore"),
+        "regarding": {
+            "apiVersion": constants.API_VERSION,
+            "kind": constants.KIND,
+            "namespace": meta["namespace"],
+            "name": meta["name"],
+            "uid": meta["uid"],
+        },
+    }

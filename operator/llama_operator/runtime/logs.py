@@ -1,0 +1,70 @@
+"""Log lines for people and for machines: a message that is always the same, and the facts beside it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any, Literal
+
+import msgspec
+
+_NOISY = ("httpx", "httpcore", "aiohttp.access", "kopf.objects")
+"""A line per request or per watch event."""
+
+
+class Log:
+    """`log.info("applied", model="default/qwen", kind="Service")`."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, message: str, **facts: Any) -> None:
+        self._logger.debug(message, extra={"facts": facts})
+
+    def info(self, message: str, **facts: Any) -> None:
+        self._logger.info(message, extra={"facts": facts})
+
+    def warning(self, message: str, **facts: Any) -> None:
+        self._logger.warning(message, extra={"facts": facts})
+
+    def error(self, message: str, **facts: Any) -> None:
+        self._logger.error(message, extra={"facts": facts})
+
+    def exception(self, message: str, **facts: Any) -> None:
+        """With the traceback of the exception that is being handled."""
+        self._logger.exception(message, extra={"facts": facts})
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **getattr(record, "facts", {}),
+            "logger": record.name,
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        facts = "".join(f" {name}={value}" for name, value in getattr(record, "facts", {}).items())
+        line = f"{_time(record)} {record.levelname:<7} {record.getMessage()}{facts}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _time(record: logging.LogRecord) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z"
+
+
+def configure(style: Literal["json", "text"]) -> None:
+    """Send every logger's lines to stderr, ours and kopf's alike."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if style == "json" else _Text())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,92 @@
+"""Full lists: at the start, so that the cache is complete before anybody decides, and then every now and then.
+
+They are what heals a lost event, and a lost deletion above all. Every model is looked at again, too; when nothing
+differs that costs no call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.logs import Log
+from llama_operator.runtime.workqueue import WorkQueue
+
+Lister = Callable[[str, str | None], Awaitable[tuple[list[dict[str, Any]], int]]]
+"""(kind, namespace or None for all) -> objects and the version of the list."""
+
+FIRST_PAUSE = 1.0
+LAST_PAUSE = 60.0
+JITTER = 0.1
+
+log = Log(__name__)
+
+
+class Resync:
+    """`transient` are the errors of `lister` after which another attempt makes sense; others end `start` and `run`."""
+
+    def __init__(
+        self,
+        *,
+        lister: Lister,
+        kinds: Sequence[str],
+        namespaces: Sequence[str],
+        cache: Cache,
+        queue: WorkQueue[Key],
+        period: float,
+        transient: type[Exception],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._lister = lister
+        self._scopes = [(kind, namespace) for kind in kinds for namespace in (namespaces or (None,))]
+        self._cache = cache
+        self._queue = queue
+        self._period = period
+        self._transient = transient
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance
+        self.tried_at = clock()
+        """Clock time at which an attempt last ended, well or not."""
+        self.listed_at: float | None = None
+        """Clock time at which everything was last listed; None before the first time."""
+
+    async def start(self) -> None:
+        """List everything, however long it takes the API server to answer."""
+        await self._until_listed()
+
+    async def run(self) -> None:
+        """List everything again and again. Never returns."""
+        while True:
+            await self._sleep(self._period * (1 + JITTER * (2 * self._chance() - 1)))
+            await self._until_listed()
+
+    async def _until_listed(self) -> None:
+        pause = FIRST_PAUSE
+        while not await self._once():
+            await self._sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+
+    async def _once(self) -> bool:
+        healed: set[Key] = set()
+        try:
+            for kind, namespace in self._scopes:
+                items, version = await self._lister(kind, namespace)
+                healed |= self._cache.replace(kind, items, version, namespace)
+        except self._transient as error:
+            log.warning("list failed", error=str(error))
+            return False
+        finally:
+            self.tried_at = self._clock()
+        first, self.listed_at = self.listed_at is None, self._clock()
+        models = self._cache.models()
+        for key in sorted(healed | models):
+            self._queue.add(key)
+        log.info("listed", models=len(models), objects=self._cache.count(), news=0 if first else len(healed))
+        return True
