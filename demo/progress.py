@@ -6,12 +6,14 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 from demo.cluster import StepError, environment
 from ground.paths import BIN
+
+Object = dict[str, Any]
 
 
 def wait_ready(name: str, namespace: str, timeout: float, say: Callable[[str], None]) -> float:
@@ -21,7 +23,7 @@ def wait_ready(name: str, namespace: str, timeout: float, say: Callable[[str], N
     """
     begin = time.monotonic()
     told = ""
-    with _watched(name, namespace, timeout) as versions:
+    with closing(_versions(name, namespace, timeout)) as versions:
         for model in versions:
             conditions = {c["type"]: c for c in model.get("status", {}).get("conditions", [])}
             ready = conditions.get("Ready")
@@ -45,22 +47,25 @@ def _look(name: str, namespace: str) -> str:
     return f"`kubectl describe llama {name} -n {namespace}` shows the conditions and events"
 
 
-@contextmanager
-def _watched(name: str, namespace: str, timeout: float) -> Iterator[Iterator[dict[str, Any]]]:
-    """All versions of the object as kubectl sees them; ends when `timeout` seconds have passed."""
+def _versions(name: str, namespace: str, timeout: float) -> Generator[Object, None, None]:
+    """The object, and each new version of it, until `timeout` seconds have passed."""
+    deadline = time.monotonic() + timeout
     command = [str(BIN / "kubectl"), "get", "llamamodel", name, "-n", namespace, "--watch", "-o", "json"]
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
-    timer = threading.Timer(timeout, process.kill)
-    timer.start()
-    try:
-        yield _objects(process)
-    finally:
-        timer.cancel()
-        process.kill()
-        process.communicate()
+    while (left := deadline - time.monotonic()) > 0:  # a watch ends by itself now and then
+        process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+        timer = threading.Timer(left, process.kill)
+        timer.start()
+        try:
+            yield from _objects(process)
+            if process.wait() > 0:
+                raise StepError(f"`kubectl get llama {name}` failed", "what it said is above")
+        finally:
+            timer.cancel()
+            process.kill()
+            process.communicate()
 
 
-def _objects(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+def _objects(process: subprocess.Popen[str]) -> Iterator[Object]:
     """kubectl prints one indented JSON object after the other: each ends with a brace in the first column."""
     assert process.stdout is not None
     lines: list[str] = []
