@@ -1,0 +1,84 @@
+"""What is asked of kind: the cluster's configuration, and kind's and kubectl's commands."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ground import paths
+
+CLUSTER = "llama-operator"
+CONTROL_PLANE = f"{CLUSTER}-control-plane"
+
+# kind v0.30.0's own node image, by content: https://github.com/kubernetes-sigs/kind/releases/tag/v0.30.0
+NODE_IMAGE = "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
+
+AUDIT_POLICY = "/etc/kubernetes/audit-policy.yaml"
+AUDIT_FOLDER = "/var/log/kubernetes"
+AUDIT_LOG = f"{AUDIT_FOLDER}/audit.log"
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Loopback ports of the host: the Ingress controller's two and, where it has to be known, the API server's."""
+
+    http: int
+    https: int
+    api: int | None = None
+
+    @classmethod
+    def from_environment(cls, api: int | None = None) -> "Ports":
+        """INGRESS_PORT and INGRESS_TLS_PORT, 8080 and 8443 without them."""
+        return cls(int(os.environ.get("INGRESS_PORT", "8080")), int(os.environ.get("INGRESS_TLS_PORT", "8443")), api)
+
+
+def config(nodes: int, ports: Ports, audit_policy: Path) -> str:
+    """kind's configuration file: one control plane that also works, and `nodes` - 1 workers."""
+    networking: dict[str, object] = {"apiServerAddress": LOOPBACK}
+    if ports.api is not None:
+        networking["apiServerPort"] = ports.api
+    control_plane = {
+        "role": "control-plane",
+        "extraPortMappings": [
+            {"containerPort": 80, "hostPort": ports.http, "listenAddress": LOOPBACK},
+            {"containerPort": 443, "hostPort": ports.https, "listenAddress": LOOPBACK},
+        ],
+        "extraMounts": [{"hostPath": str(audit_policy), "containerPath": AUDIT_POLICY, "readOnly": True}],
+    }
+    whole = {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "name": CLUSTER,
+        "networking": networking,
+        "nodes": [control_plane, *({"role": "worker"} for _ in range(nodes - 1))],
+        "kubeadmConfigPatches": [yaml.safe_dump(_audit())],
+    }
+    return yaml.safe_dump(whole, sort_keys=False)
+
+
+def _audit() -> Mapping[str, object]:
+    policy = {"hostPath": AUDIT_POLICY, "mountPath": AUDIT_POLICY, "readOnly": True, "pathType": "File"}
+    folder = {"hostPath": AUDIT_FOLDER, "mountPath": AUDIT_FOLDER, "pathType": "DirectoryOrCreate"}
+    return {
+        "kind": "ClusterConfiguration",
+        "apiServer": {
+            "extraArgs": {
+                "audit-policy-file": AUDIT_POLICY,
+                "audit-log-path": AUDIT_LOG,
+                "audit-log-maxsize": "100",  # MiB, then a new file; one old file stays
+                "audit-log-maxbackup": "1",
+            },
+            "extraVolumes": [{"name": "audit-policy", **policy}, {"name": "audit-log", **folder}],
+        },
+    }
+
+
+def api_port(kubeconfig: Path = paths.KUBECONFIG) -> int:
+    """The API server's port of the host's loopback, as kind wrote it down."""
+    document = yaml.safe_load(kubeconfig.read_text())
+    server: str = document["clusters"][0]["cluster"]["server"]
+    return int(server.rpartition(":")[2])
