@@ -6,12 +6,13 @@ versions, threads and cache ignore the container's limits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from llama_operator.api.types import Accelerator, LlamaModel, Resources
+from llama_operator.api.types import Accelerator, LlamaModel, Quantity, Resources
 from llama_operator.constants import SERVER_PORT
 from llama_operator.resources import quantity
 from llama_operator.resources.endpoints import prefix
@@ -25,6 +26,9 @@ LOAD_SECONDS = 1800
 
 SSE_PING_SECONDS = 5
 """A cut stream is noticed at the next ping (llama-server's default: 30 s), so this bounds how long a stop takes."""
+
+MOST_THREADS = 512
+"""GGML_MAX_N_THREADS: ggml supports no more."""
 
 CACHE_MIB = 512
 """Prompt cache without a memory limit. llama-server's own default, 8192, has killed many a container."""
@@ -76,15 +80,19 @@ def _threads(model: LlamaModel) -> str:
     """More threads than the CPU quota allows wait for each other: a quota of 1 on 2 CPUs was measured 28x slower."""
     if model.spec.engine.threads:
         return str(model.spec.engine.threads)
-    resources = model.spec.resources
-    cpu = resources.limits.get("cpu") or resources.requests.get("cpu")
-    return str(max(1, int(quantity.parse(cpu)))) if cpu else ""
+    cpus = _amount(model.spec.resources.limits, "cpu") or _amount(model.spec.resources.requests, "cpu")
+    return str(min(MOST_THREADS, max(1, int(cpus)))) if cpus else ""
 
 
 def _cache_mib(resources: Resources) -> int:
     """An eighth of the memory limit: the cache is not part of what a model needs, and must not get it killed."""
-    limit = resources.limits.get("memory")
-    return int(quantity.parse(limit) / Decimal(8 * 2**20)) if limit else CACHE_MIB
+    limit = _amount(resources.limits, "memory")
+    return int(limit / Decimal(8 * 2**20)) if limit else CACHE_MIB
+
+
+def _amount(quantities: Mapping[str, Quantity], name: str) -> Decimal:
+    """In cores or bytes. 0 if it is not given: Kubernetes, too, takes a limit of 0 for none."""
+    return quantity.parse(quantities.get(name, 0))
 
 
 def accelerators(accelerator: Accelerator) -> dict[str, str]:
