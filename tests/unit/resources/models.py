@@ -1,0 +1,38 @@
+"""LlamaModels for tests: the examples, and variations of the smallest one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from llama_operator.api.types import LlamaModel, parse
+from llama_operator.config import Config
+
+EXAMPLES = sorted(Path("examples").glob("*.yaml"))
+UID = "5c1f6a52-0a4e-4f0e-9a51-3d7a8a4e9c11"
+CONFIG = Config(
+    stage_image="localhost/llama-operator:0.1.0",
+    server_images={"cpu": "localhost/llama-server:0.1.0", "cuda": "localhost/llama-server:0.1.0-cuda"},
+)
+
+
+def example(path: Path) -> dict[str, Any]:
+    """The example as an API server would return it, but for the defaults, which `parse` knows as well."""
+    raw: dict[str, Any] = yaml.safe_load(path.read_text())
+    raw["metadata"] |= {"namespace": "default", "uid": UID, "generation": 1}
+    return raw
+
+
+def raw(**spec: Any) -> dict[str, Any]:
+    """The smallest LlamaModel, `tiny` in `default`, with these members of its spec."""
+    return {
+        "apiVersion": "llama-operator.dev/v1alpha1",
+        "kind": "LlamaModel",
+        "metadata": {"name": "tiny", "namespace": "default", "uid": UID, "generation": 1},
+        "spec": {"source": {"url": {"url": "http://files/tiny.gguf"}}, **spec},
+    }
+
+
+def model(**spec: Any) -> LlamaModel:
+    return parse(raw(**spec))

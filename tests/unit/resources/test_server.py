@@ -1,0 +1,127 @@
+"""The llama-server container: what each field of the spec becomes on its command line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from llama_operator.api.types import SpecError
+from llama_operator.config import Config
+from llama_operator.resources import build, server, staging
+
+from tests.unit.resources.models import CONFIG, model
+
+
+def flags(**spec: Any) -> dict[str, str]:
+    words = server.arguments(model(**spec))
+    return {word: words[i + 1] for i, word in enumerate(words) if word.startswith("--") and i + 1 < len(words)}
+
+
+def expand(text: str, variables: dict[str, str]) -> str:
+    """What the kubelet does to args: k8s.io/kubernetes third_party/forked/golang/expansion."""
+
+    def one(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        return variables.get(match[1], match[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", one, text)
+
+
+@given(st.text(alphabet="$()AB{} ", max_size=30))
+def test_the_kubelet_leaves_literals_as_they_were(text: str) -> None:
+    assert expand(staging.literal(text), {"A": "secret", "AB": "x", "": "y"}) == text
+
+
+def test_dollars_in_args_and_addresses_are_literal() -> None:
+    tiny = model(source={"url": {"url": "http://files/$(HF_TOKEN)"}}, engine={"args": ["$(LLAMA_API_KEY)", "$5"]})
+    assert server.container(tiny, "image")["args"][-2:] == ["$$(LLAMA_API_KEY)", "$$5"]
+    assert "http://files/$$(HF_TOKEN)" in staging.container(tiny, "image")["args"]
+
+
+def test_context_is_for_one_request() -> None:
+    words = flags(engine={"contextSize": 8192, "slots": 4})
+    assert (words["--ctx-size"], words["--parallel"]) == ("32768", "4")
+
+
+@pytest.mark.parametrize(
+    ("engine", "resources", "threads"),
+    [
+        ({}, {"limits": {"cpu": "2"}}, "2"),
+        ({}, {"limits": {"cpu": 3}}, "3"),
+        ({}, {"limits": {"cpu": "2500m"}}, "2"),
+        ({}, {"limits": {"cpu": "500m"}}, "1"),
+        ({}, {"limits": {"cpu": "4"}, "requests": {"cpu": "1"}}, "4"),
+        ({}, {"requests": {"cpu": "1500m"}}, "1"),
+        ({}, {"limits": {"cpu": "0"}, "requests": {"cpu": "2"}}, "2"),
+        ({}, {"limits": {"cpu": 0}}, None),
+        ({}, {"limits": {"cpu": "1k"}}, "512"),
+        ({}, {"limits": {"memory": "8Gi"}}, None),
+        ({}, {}, None),
+        ({"threads": 6}, {"limits": {"cpu": "2"}}, "6"),
+    ],
+)
+def test_threads_follow_the_cpu_limit(engine: Any, resources: Any, threads: str | None) -> None:
+    assert flags(engine=engine, resources=resources).get("--threads") == threads
+
+
+@pytest.mark.parametrize(
+    ("limits", "mib"),
+    [({}, "512"), ({"memory": "8Gi"}, "1024"), ({"memory": "1G"}, "119"), ({"memory": 0}, "512"), ({"cpu": 1}, "512")],
+)
+def test_the_prompt_cache_is_a_part_of_the_memory_limit(limits: Any, mib: str) -> None:
+    assert flags(resources={"limits": limits})["--cache-ram"] == mib
+
+
+def test_what_the_user_gives_comes_last() -> None:
+    """llama-server takes the last of a repeated flag."""
+    words = server.arguments(model(engine={"args": ["--cache-ram", "0"]}))
+    assert words[-2:] == ["--cache-ram", "0"]
+
+
+@pytest.mark.parametrize(
+    ("ingress", "path"),
+    [(None, "/health"), ({"host": "a"}, "/health"), ({"host": "a", "path": "/m/x"}, "/m/x/health")],
+)
+def test_probes_follow_the_path(ingress: Any, path: str) -> None:
+    tiny = model(**({"ingress": ingress} if ingress else {}))
+    container = server.container(tiny, "image")
+    probes = [container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")]
+    assert probes == [path] * 3
+    prefix = path.removesuffix("/health")
+    assert flags(**({"ingress": ingress} if ingress else {})).get("--api-prefix", "") == prefix
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "limits"),
+    [
+        ({"type": "cuda"}, {"cpu": "1", "nvidia.com/gpu": "1"}),
+        ({"type": "cuda", "count": 2}, {"cpu": "1", "nvidia.com/gpu": "2"}),
+        ({"type": "cuda", "resourceName": "nvidia.com/mig-1g.5gb"}, {"cpu": "1", "nvidia.com/mig-1g.5gb": "1"}),
+        ({"type": "cpu"}, {"cpu": "1"}),
+    ],
+)
+def test_accelerators_are_limits(accelerator: Any, limits: Any) -> None:
+    container = server.container(model(accelerator=accelerator, resources={"limits": {"cpu": "1"}}), "image")
+    assert container["resources"] == {"limits": limits}
+
+
+def image(config: Config, **spec: Any) -> str:
+    deployment = next(child for child in build(model(**spec), config) if child["kind"] == "Deployment")
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def test_the_accelerator_chooses_the_image() -> None:
+    assert image(CONFIG) == "localhost/llama-server:0.1.0"
+    assert image(CONFIG, accelerator={"type": "cuda"}) == "localhost/llama-server:0.1.0-cuda"
+    assert image(CONFIG, accelerator={"type": "cuda"}, image="mine:1") == "mine:1"
+
+
+def test_an_accelerator_without_an_image_is_told() -> None:
+    config = Config(stage_image="stage", server_images={"cpu": "server"})
+    with pytest.raises(SpecError, match="cuda") as caught:
+        build(model(accelerator={"type": "cuda"}), config)
+    assert caught.value.field == "spec.image"
