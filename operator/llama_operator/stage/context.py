@@ -1,0 +1,43 @@
+"""What the stager needs from around it, and how patient it is. Tests pass their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from llama_operator.stage.report import say
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Patience with a source. Times in seconds, sizes in bytes."""
+
+    attempts: int = 6
+    """Tries in a row that bring nothing new. With the pauses below that is about a minute; then the kubelet takes
+    over, which restarts the container with growing pauses of its own."""
+    first_pause: float = 1.0
+    longest_pause: float = 30.0
+    longest_retry_after: float = 120.0
+    """A server may ask for more; waiting longer would hide the reason from the model's status."""
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    """Longest silence of the server."""
+    slow_window: float = 60.0
+    slow_bytes: int = 1 << 20
+    """A connection that brings less than this in one window is dropped and opened again."""
+    max_redirects: int = 10
+    sync_bytes: int = 64 << 20
+    """After each of these the file is flushed to the disk, so the final flush is short and a lost node costs
+    little."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Clock, pause and log line are injected: no test waits for real time."""
+
+    log: Callable[[str], None] = say
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    policy: Policy = field(default_factory=Policy)

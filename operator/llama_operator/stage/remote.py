@@ -1,0 +1,139 @@
+"""What is asked from a server, and what its answers mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from llama_operator.stage.context import Policy
+from llama_operator.stage.failures import Failure, Reason, Transient
+from llama_operator.stage.text import one_line, redact
+
+USER_AGENT = "llama-operator-stage"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_WORTH_RETRYING = frozenset({408, 421, 425, 429})
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file on a server, and what is known about it beforehand (`size` in bytes)."""
+
+    url: str
+    sha256: str | None = None
+    size: int | None = None
+    token: str = field(default="", repr=False)
+    """Sent to the origin of `url` and to no other, whatever it redirects to."""
+    revision: str = ""
+
+
+def client(policy: Policy) -> httpx.Client:
+    """Proxies and certificates come from the usual variables (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE).
+
+    Compression is declined: ranges, lengths and digests are those of the file.
+    """
+    return httpx.Client(
+        timeout=httpx.Timeout(policy.read_timeout, connect=policy.connect_timeout),
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept": "*/*"},
+        follow_redirects=False,
+    )
+
+
+@contextmanager
+def stream(http: httpx.Client, remote: Remote, headers: dict[str, str], max_redirects: int) -> Iterator[httpx.Response]:
+    """GET, through redirects, to an answer that is none. Its status has not been judged yet."""
+    url = httpx.URL(remote.url)
+    for _ in range(max_redirects + 1):
+        with http.stream("GET", url, headers=headers | credentials(remote, url)) as response:
+            if not response.has_redirect_location:
+                yield response
+                return
+            url = redirected(url, response)
+    raise Failure(Reason.SOURCE_ERROR, f"{redact(remote.url)} redirects more than {max_redirects} times")
+
+
+def credentials(remote: Remote, url: httpx.URL) -> dict[str, str]:
+    if remote.token and origin(url) == origin(httpx.URL(remote.url)):
+        return {"Authorization": f"Bearer {remote.token}"}
+    return {}
+
+
+def origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
+def redirected(url: httpx.URL, response: httpx.Response) -> httpx.URL:
+    """Where a redirect leads; relative addresses count from the one that was asked."""
+    try:
+        target = url.join(response.headers["Location"])
+    except httpx.InvalidURL as error:
+        raise Failure(Reason.SOURCE_ERROR, f"{redact(str(url))} redirects to an address that is none") from error
+    if target.scheme not in _DEFAULT_PORTS or not target.host:
+        raise Failure(Reason.SOURCE_ERROR, f"{redact(str(url))} redirects to {redact(str(target))}, not to HTTP")
+    if url.scheme == "https" and target.scheme == "http":
+        raise Failure(
+            Reason.SOURCE_ERROR,
+            f"{redact(str(url))} redirects to unencrypted {redact(str(target))}; if that is right, name it in the spec",
+        )
+    return target.copy_with(userinfo=b"")
+
+
+def judge(response: httpx.Response, remote: Remote, now: float) -> None:
+    """Raise `Failure` for an answer that will stay as it is, `Transient` for one that may not."""
+    status = response.status_code
+    if status in (200, 206, 416):
+        return
+    where = redact(remote.url)
+    said = one_line(response.headers.get("X-Error-Message", ""), 200)
+    said = f" ({said})" if said else ""
+    if status in (404, 410):
+        raise Failure(
+            Reason.NOT_FOUND, f"{where} answers {status}{said}: check address, file name and revision in spec.source"
+        )
+    if status in (401, 403):
+        how = (
+            "the token was refused; check that it may read this repository, and that its licence was accepted"
+            if remote.token
+            else "it needs credentials, or does not exist; for Hugging Face set spec.source.huggingFace.tokenSecretRef"
+        )
+        raise Failure(Reason.UNAUTHORIZED, f"{where} answers {status}{said}: {how}")
+    message = f"{where} answers {status} {one_line(response.reason_phrase, 60)}{said}"
+    if status in _WORTH_RETRYING or status >= 500:
+        raise Transient(Reason.SOURCE_ERROR, message, _retry_after(response.headers.get("Retry-After", ""), now))
+    raise Failure(Reason.SOURCE_ERROR, f"{message}: the server does not give the file out; check spec.source")
+
+
+def _retry_after(value: str, now: float) -> float | None:
+    """Seconds, or a date (RFC 9110, 10.2.3); anything else counts as not said."""
+    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(when.timestamp() - now, 0.0)
+
+
+def unreachable(error: httpx.HTTPError, remote: Remote) -> Transient:
+    """No answer, or none that is HTTP: name resolution, connection, TLS, silence."""
+    text = one_line(str(error) or type(error).__name__, 200)
+    hint = "check the address, DNS, network policies and proxies"
+    if "CERTIFICATE" in text.upper():
+        hint = "its certificate is not trusted here"
+    elif isinstance(error, httpx.TimeoutException):
+        hint = f"it was silent too long ({type(error).__name__})"
+    return Transient(Reason.SOURCE_UNREACHABLE, f"{redact(remote.url)} cannot be read: {text}; {hint}")
+
+
+def cut_short(remote: Remote, got: int, total: int | None) -> Transient:
+    expected = f"of {total} bytes" if total is not None else "of unknown length"
+    return Transient(
+        Reason.TRUNCATED,
+        f"{redact(remote.url)} ends after {got} {expected}: the file on the server, or a proxy on the way, is broken",
+    )

@@ -1,0 +1,44 @@
+"""Look into a file that is on the disk: its structure, its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from llama_operator.stage import gguf
+from llama_operator.stage.context import Context
+from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.partial import CHUNK
+from llama_operator.stage.report import Progress
+
+
+def structure(path: Path) -> tuple[gguf.Header, int]:
+    """Header and size in bytes. Raises `Failure` if this is no complete GGUF file."""
+    # Without blocking: a pipe in the place of a file must not hang the container.
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", buffering=CHUNK) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise Failure(Reason.INVALID_SOURCE, f"{path} is not a regular file")
+        return gguf.read(file, status.st_size), status.st_size
+
+
+def digest(path: Path, context: Context) -> str:
+    """SHA-256, in lower-case hexadecimal, of what is on the disk."""
+    running, done = hashlib.sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        progress = Progress("computing the digest", os.fstat(file.fileno()).st_size, context.log, context.monotonic)
+        while data := file.read(CHUNK):
+            running.update(data)
+            done += len(data)
+            progress.at(done)
+    return running.hexdigest()
+
+
+def mismatch(expected: str, found: str, where: str) -> Failure:
+    return Failure(
+        Reason.DIGEST_MISMATCH,
+        f"{where} has sha256 {found}, but {expected} was expected; "
+        "if the new file is the right one, put its digest into spec.source",
+    )

@@ -1,0 +1,240 @@
+"""A GGUF file made by hand, and a server that misbehaves on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from llama_operator.stage.cli import parse
+from llama_operator.stage.context import Context, Policy
+from llama_operator.stage.report import Result
+from llama_operator.stage.stager import stage
+
+MIB = 1 << 20
+F32, Q8_0 = 0, 8
+
+
+def text(value: str) -> bytes:
+    raw = value.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def entry(key: str, value: str | int) -> bytes:
+    packed = struct.pack("<I", 8) + text(value) if isinstance(value, str) else struct.pack("<II", 4, value)
+    return text(key) + packed
+
+
+def tensor(name: str, shape: tuple[int, ...], kind: int, offset: int) -> bytes:
+    return text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
+
+
+def gguf_file(values: int = 1024, *, name: str = "hand-made", extra: bytes = b"", extras: int = 0) -> bytes:
+    """A complete GGUF of one F32 tensor; `extra` are further metadata entries, `extras` of them."""
+    metadata = entry("general.architecture", "llama") + entry("general.name", name) + entry("general.file_type", 0)
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 3 + extras) + metadata + extra + tensor("w", (values,), F32, 0)
+    head += bytes(-len(head) % 32)
+    return head + hashlib.shake_128(name.encode()).digest(4 * values)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something that another process does; the limit only ends a test that has failed."""
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"waited in vain: {what}")
+
+
+@dataclass
+class Fault:
+    """How one GET goes wrong. `cut` closes the connection after that many bytes of body, `hold` stops there until
+    the server's `release` is set."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    cut: int | None = None
+    hold: int | None = None
+
+
+@dataclass
+class Served:
+    """A file of the server, with the faults of its next requests; the last but for `always`."""
+
+    data: bytes
+    etag: str = '"v1"'
+    ranges: bool = True
+    length: bool = True
+    headers: dict[str, str] = field(default_factory=dict)
+    faults: deque[Fault] = field(default_factory=deque)
+    always: Fault | None = None
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    headers: Message
+
+
+class Server(ThreadingHTTPServer):
+    """Counts what it is asked and what it sends."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, Served] = {}
+        self.requests: list[Request] = []
+        self.sent = 0
+        self.release = threading.Event()
+        self.lock = threading.Lock()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are what is tested here."""
+
+    def add(self, path: str, data: bytes, **options: Any) -> Served:
+        self.files[path] = Served(data, **options)
+        return self.files[path]
+
+    def url(self, path: str, host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.server_port}{path}"
+
+    def gets(self) -> list[Request]:
+        return [r for r in self.requests if r.method == "GET"]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        path = self.path.split("?")[0]
+        with self.server.lock:
+            self.server.requests.append(Request(self.command, self.path, self.headers))
+            served = self.server.files.get(path)
+            fault = self._fault(served)
+        if served is None:
+            self._head(404, {"Content-Length": "0"})
+        elif fault.status:
+            self._head(fault.status, {"Content-Length": str(len(fault.body))} | fault.headers)
+            if self.command == "GET":
+                self._send(fault.body, fault)
+        else:
+            self._file(served, fault)
+
+    def _fault(self, served: Served | None) -> Fault:
+        if served is None:
+            return Fault()
+        if served.faults:
+            return served.faults.popleft()
+        return served.always or Fault()
+
+    def _file(self, served: Served, fault: Fault) -> None:
+        start, headers = 0, {"ETag": served.etag} if served.etag else {}
+        if served.ranges and "Range" in self.headers and self.headers.get("If-Range", served.etag) == served.etag:
+            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            headers["Content-Range"] = f"bytes {start}-{len(served.data) - 1}/{len(served.data)}"
+        headers |= {"Content-Length": str(len(served.data) - start)} if served.length else {"Connection": "close"}
+        self._head(206 if "Content-Range" in headers else 200, headers | served.headers | fault.headers)
+        if self.command == "GET":
+            self._send(served.data[start:], fault)
+
+    def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _send(self, body: bytes, fault: Fault) -> None:
+        for at in range(0, len(body), 1 << 16):
+            stop = min(at + (1 << 16), len(body))
+            if fault.cut is not None and stop >= fault.cut:
+                self._count(body[at : fault.cut])
+                self.close_connection = True
+                return
+            if fault.hold is not None and at < fault.hold <= stop:
+                self._count(body[at : fault.hold])
+                self.server.release.wait()
+                at = fault.hold
+            self._count(body[at:stop])
+
+    def _count(self, data: bytes) -> None:
+        self.wfile.write(data)
+        with self.server.lock:
+            self.server.sent += len(data)
+
+
+@dataclass
+class Stager:
+    """Runs the stager in this process, on a root of its own, without waiting for anything."""
+
+    root: Path
+    log: list[str] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+    clock: float = 0.0
+    policy: Policy = field(default_factory=Policy)
+
+    @property
+    def link(self) -> Path:
+        return self.root / "model.gguf"
+
+    def context(self) -> Context:
+        return Context(
+            log=self.log.append,
+            sleep=self.pauses.append,
+            monotonic=lambda: self.clock,
+            now=lambda: 1_000_000.0,
+            policy=self.policy,
+        )
+
+    def run(self, *arguments: str, token: str = "") -> Result:
+        return stage(parse(arguments, token), self.context())
+
+    def url(self, url: str, digest: str | None = None) -> Result:
+        return self.run(*url_arguments(self.root, url, digest))
+
+    def hub(self, endpoint: str, *, digest: str | None = None, token: str = "") -> Result:
+        words = ["--endpoint", endpoint, "--repo", "org/repo", "--file", "sub/model.gguf", "--revision", "main"]
+        words += ["--root", str(self.root), "--link", str(self.link)]
+        return self.run("hugging-face", *words, *(["--sha256", digest] if digest else []), token=token)
+
+    def parts(self) -> list[Path]:
+        return sorted((self.root / ".stage").glob("*.part"))
+
+    def published(self) -> list[Path]:
+        return sorted((self.root / "sha256").glob("*/[!.]*"))
+
+
+def url_arguments(root: Path, url: str, digest: str | None = None) -> list[str]:
+    words = ["url", "--url", url, "--root", str(root), "--link", str(root / "model.gguf")]
+    return words + (["--sha256", digest] if digest else [])
+
+
+def note(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    return loaded
