@@ -23,7 +23,7 @@ def holds(desired: Any, observed: Any, *, quantities: bool = False) -> bool:
         if not isinstance(observed, dict):
             return observed is None and not desired
         return all(
-            holds(value, observed.get(key), quantities=quantities or key in _QUANTITIES)
+            holds(value, observed.get(key), quantities=quantities or _has_quantities(key, value))
             for key, value in desired.items()
         )
     if isinstance(desired, list):
@@ -41,14 +41,23 @@ def _list_holds(desired: list[Any], observed: Any) -> bool:
     names = _names(desired)
     if names is None:
         return len(desired) == len(observed) and all(map(holds, desired, observed))
-    # Items with names are a map (containers, env, ports, volumes): others may add to it, in any order.
-    by_name = {item["name"]: item for item in observed if isinstance(item, dict) and "name" in item}
-    return all(holds(item, by_name.get(name)) for name, item in zip(names, desired, strict=True))
+    # Items with names are a map (containers, env, ports, volumes): others may add to it, in any order. In some lists
+    # (owner references) an item that others added may even have the same name.
+    named = [item for item in observed if isinstance(item, dict) and "name" in item]
+    return all(
+        any(holds(item, other) for other in named if other["name"] == name)
+        for name, item in zip(names, desired, strict=True)
+    )
+
+
+def _has_quantities(key: str, value: Any) -> bool:
+    """An object below `limits`; a label or an annotation of that name is plain text."""
+    return key in _QUANTITIES and isinstance(value, dict)
 
 
 def _names(items: list[Any]) -> list[str] | None:
     """The items' names, if all have one and it tells them apart."""
-    if not all(isinstance(item, dict) and "name" in item for item in items):
+    if not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
         return None
     names = [item["name"] for item in items]
     return names if len(set(names)) == len(names) else None
