@@ -44,6 +44,8 @@ class Reason(StrEnum):
     STARTING = "Starting"
     SERVER_CRASHED = "ServerCrashed"
     OUT_OF_MEMORY = "OutOfMemory"
+    UNRESPONSIVE = "Unresponsive"
+    POD_FAILED = "PodFailed"
     PODS_REFUSED = "PodsRefused"
     ROLLING_OUT = "RollingOut"
     # Exposed
@@ -76,14 +78,27 @@ STAGING_FAILURES = frozenset(
 )
 """What the stager reports in its termination message (`llama_operator.stage.failures`), and the catch-all."""
 
+SERVING_FAILURES = frozenset(
+    {
+        Reason.UNSCHEDULABLE,
+        Reason.IMAGE_PULL_FAILED,
+        Reason.CONTAINER_CONFIG_INVALID,
+        Reason.SERVER_CRASHED,
+        Reason.OUT_OF_MEMORY,
+        Reason.UNRESPONSIVE,
+        Reason.POD_FAILED,
+        Reason.PODS_REFUSED,
+    }
+)
+"""Why a pod does not come to answer, other than that it takes its time."""
+
 MESSAGE_LIMIT = 2048
 """Characters of a message that are kept; the API allows 32768, a terminal far less."""
 
 
-def condition(type_: Type, status: bool | None, reason: str, message: str) -> dict[str, Any]:
-    """A condition without its times; `None` is `Unknown`."""
-    text = {True: "True", False: "False", None: "Unknown"}[status]
-    return {"type": str(type_), "status": text, "reason": str(reason), "message": message[:MESSAGE_LIMIT]}
+def condition(type_: Type, status: bool, reason: str, message: str) -> dict[str, Any]:
+    """A condition without its times."""
+    return {"type": str(type_), "status": str(status), "reason": str(reason), "message": message[:MESSAGE_LIMIT]}
 
 
 def merge(old: list[dict[str, Any]], new: list[dict[str, Any]], *, generation: int, now: str) -> list[dict[str, Any]]:

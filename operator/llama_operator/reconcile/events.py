@@ -5,20 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from llama_operator.api.conditions import STAGING_FAILURES, Reason, Type
+from llama_operator.api.conditions import SERVING_FAILURES, STAGING_FAILURES, Reason, Type
 
-PROBLEMS = STAGING_FAILURES | {
-    Reason.UNSCHEDULABLE,
-    Reason.IMAGE_PULL_FAILED,
-    Reason.CONTAINER_CONFIG_INVALID,
-    Reason.SERVER_CRASHED,
-    Reason.OUT_OF_MEMORY,
-    Reason.PODS_REFUSED,
-    Reason.INVALID,
-    Reason.NAME_CONFLICT,
-    Reason.FORBIDDEN,
-    Reason.API_ERROR,
-}
+PROBLEMS = (
+    STAGING_FAILURES | SERVING_FAILURES | {Reason.INVALID, Reason.NAME_CONFLICT, Reason.FORBIDDEN, Reason.API_ERROR}
+)
 """Reasons that somebody should look at: events of type Warning."""
 
 _TOLD = (Type.STAGED, Type.AVAILABLE, Type.EXPOSED, Type.READY, Type.STALLED)

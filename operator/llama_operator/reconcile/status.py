@@ -49,11 +49,12 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     current = _current_pods(observed.pods, deployment)
 
     staged = _staged(deployment, current)
-    available = _available(deployment, current, staged)
+    serving = _serving(deployment, current, staged)
+    available = _available(deployment, serving)
     exposed = _exposed(raw, owned)
     wanted = [_told(Type.STAGED, staged, Reason.STAGED), _told(Type.AVAILABLE, available, Reason.AVAILABLE)]
     wanted.append(_told(Type.EXPOSED, exposed, Reason.EXPOSED))
-    ready = _ready(deployment, failure, staged, available, exposed)
+    ready = _ready(deployment, failure, [staged, available, exposed], serving)
     wanted.insert(0, _told(Type.READY, ready, Reason.READY))
     stalled = failure or (Failure(staged.reason, staged.message) if staged.reason in PERMANENT else None)
     if stalled:
@@ -75,15 +76,20 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
 
 
 def _current_pods(observed: list[Object], deployment: Object) -> list[Object]:
-    """Pods of the Deployment's present template that are not on their way out."""
+    """Pods of the Deployment's present template that are not on their way out.
+
+    Pods that have failed for ever (evicted ones stay as records) count only while no other took their place.
+    """
     template = deployment.get("spec", {}).get("template", {}).get("metadata", {})
     version = template.get("annotations", {}).get(constants.APPLIED_HASH)
-    return [
+    current = [
         pod
         for pod in sorted(observed, key=lambda pod: str(pod["metadata"]["name"]))
         if "deletionTimestamp" not in pod["metadata"]
+        and version is not None
         and pod["metadata"].get("annotations", {}).get(constants.APPLIED_HASH) == version
     ]
+    return [pod for pod in current if not pods.failed(pod)] or current
 
 
 def _staged(deployment: Object, current: list[Object]) -> Finding:
@@ -99,26 +105,29 @@ def _staged(deployment: Object, current: list[Object]) -> Finding:
     return found[0] if found else Finding(Reason.STAGING, "waiting for a pod to stage the model file")
 
 
-def _available(deployment: Object, current: list[Object], staged: Finding) -> Finding:
+def _serving(deployment: Object, current: list[Object], staged: Finding) -> Finding:
+    """How far the pods of the newest version are, whatever older ones do: problems first, then progress."""
+    for c in deployment.get("status", {}).get("conditions", []):
+        if c["type"] == "ReplicaFailure" and c["status"] == "True":
+            return Finding(Reason.PODS_REFUSED, c.get("message", "the cluster refuses the pods"))
+    if staged.reason != Reason.STAGED:
+        waiting = Finding(Reason.PENDING, "llama-server starts once the model file is staged")
+    else:
+        waiting = Finding(Reason.STARTING, "llama-server is starting")
+    found = [pods.serving(pod) for pod in current]
+    problems = [finding for finding in found if finding.reason in conditions.SERVING_FAILURES]
+    starting = [finding for finding in found if finding.reason == Reason.STARTING]
+    return (problems + starting + [waiting])[0]
+
+
+def _available(deployment: Object, serving: Finding) -> Finding:
+    """Does any server answer, an older version's included?"""
     status = deployment.get("status", {})
     if deployment.get("spec", {}).get("replicas") == 0:
         return Finding(Reason.SCALED_TO_ZERO, "spec.replicas is 0")
     if status.get("availableReplicas", 0) > 0:
         return Finding(Reason.AVAILABLE, f"{status['availableReplicas']} of {status.get('replicas', 0)} servers answer")
-    for c in status.get("conditions", []):
-        if c["type"] == "ReplicaFailure" and c["status"] == "True":
-            return Finding(Reason.PODS_REFUSED, c.get("message", "the cluster refuses the pods"))
-    found = [pods.serving(pod) for pod in current]
-    telling = [finding for finding in found if finding.reason not in (Reason.PENDING, Reason.AVAILABLE)]
-    if telling:
-        return telling[0]
-    if staged.reason != Reason.STAGED:
-        return Finding(Reason.PENDING, "llama-server starts once the model file is staged")
-    return (
-        found[0]
-        if found and found[0].reason == Reason.PENDING
-        else Finding(Reason.STARTING, "llama-server is starting")
-    )
+    return serving
 
 
 def _exposed(raw: Object, owned: dict[str, Object]) -> Finding:
@@ -143,28 +152,25 @@ def _has_address(obj: Object) -> bool:
     return bool(obj.get("status", {}).get("loadBalancer", {}).get("ingress"))
 
 
-def _ready(
-    deployment: Object, failure: Failure | None, staged: Finding, available: Finding, exposed: Finding
-) -> Finding:
+def _ready(deployment: Object, failure: Failure | None, parts: list[Finding], serving: Finding) -> Finding:
+    """The first part that does not hold; if all hold, the rollout must be complete."""
     if failure:
         return Finding(Reason(failure.reason), failure.message)
+    blocked = serving.reason in conditions.SERVING_FAILURES
     good = (Reason.STAGED, Reason.AVAILABLE, Reason.EXPOSED)
-    for finding, expected in zip((staged, available, exposed), good, strict=True):
-        # A pod that cannot be scheduled or pulled shows in both; staging would only say that it waits.
-        better = finding.reason == Reason.STAGING and available.reason not in (
-            Reason.PENDING,
-            Reason.AVAILABLE,
-        )
-        if better:
-            return available
+    for finding, expected in zip(parts, good, strict=True):
+        if finding.reason == Reason.STAGING and blocked:
+            return serving  # a pod that has no node or no image: staging would only say that it waits
         if finding.reason != expected:
             return finding
     wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
     seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
     counts = [status.get(name, 0) for name in ("updatedReplicas", "availableReplicas", "replicas")]
-    if not seen or counts != [wanted] * 3:
-        return Finding(Reason.ROLLING_OUT, f"{counts[0]} of {wanted} servers have the new version, {counts[1]} answer")
-    return Finding(Reason.READY, f"{wanted} of {wanted} servers answer")
+    if seen and counts == [wanted] * 3:
+        return Finding(Reason.READY, f"{wanted} of {wanted} servers answer")
+    if blocked:
+        return serving  # older pods answer; this is why the newest version, or one more of it, does not
+    return Finding(Reason.ROLLING_OUT, f"{counts[0]} of {wanted} servers have the new version, {counts[1]} answer")
 
 
 def _told(type_: Type, finding: Finding, good: Reason) -> Object:
