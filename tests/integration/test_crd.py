@@ -54,7 +54,7 @@ class Server:
             auth_settings=["BearerToken"],
         )
         answer = self.api.call_api(*request)
-        decoded = json.loads(answer.read())
+        decoded = json.loads(answer.read())  # type: ignore[no-untyped-call]
         if not 200 <= answer.status < 300:
             raise RefusedError(answer.status, decoded["message"])
         return decoded
