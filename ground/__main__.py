@@ -34,8 +34,9 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("doctor", "say what is here, what is missing, and which way `up` would take", lambda _: doctor.report())
-    start = add("up", "have a cluster with its addons ready", lambda a: up.up(a.nodes))
+    start = add("up", "have a cluster with its addons ready", lambda a: up.up(a.nodes, bare=a.bare))
     start.add_argument("--nodes", type=_count, default=_count(os.environ.get("NODES", "1")), help="1 unless NODES")
+    start.add_argument("--bare", action="store_true", help="without Ingress controller and metrics-server")
     add("down", "remove the cluster and all that belongs to it", lambda _: up.down())
     build = add("build", "build images; prints their references", _build)
     build.add_argument("name", nargs="+", choices=list(images.RECIPES))

@@ -24,7 +24,8 @@ INIT = Path(__file__).with_name("engine-init.sh")
 SOCKET = STATE / "docker.sock"
 PID_FILE = STATE / "pid"
 LOG = paths.LOGS / "engine.log"
-CGROUP = "llama-operator-ground"
+CGROUP = f"llama-operator-{paths.content_key(extra=[str(STATE)])[:8]}"
+"""Of this checkout: another one may have an engine at the same time."""
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0

@@ -4,26 +4,30 @@ from collections.abc import Iterator, Sequence
 
 import yaml
 
-from ground import addons, shell
+from ground import shell
 from ground.cluster import LOG, Cluster
 
 WAIT = "180s"
 CORE = (("kube-system", "Deployment", "coredns"), ("local-path-storage", "Deployment", "local-path-provisioner"))
 """What kind itself brings and does not wait for."""
 
+QUICK_DNS = "spec: {replicas: 1, template: {spec: {containers: [{name: coredns, readinessProbe: {periodSeconds: 1}}]}}}"
+"""kubeadm asks for two name servers and looks every 10 s whether they are ready; here one, at once, will do."""
+
 ROLLED_OUT = ("Deployment", "DaemonSet", "StatefulSet")
 
 Workload = tuple[str, str, str]
 
 
-def install(target: Cluster) -> None:
-    """Bring Ingress controller and metrics, then wait for them, the name server, storage and all nodes."""
-    manifests = addons.manifests(target.way.value)
+def install(target: Cluster, manifests: Sequence[str]) -> None:
+    """Bring the addons, then wait for them, the name server, storage and all nodes."""
+    kubectl = [str(target.kubectl)]
+    environment = target.environment()
+    dns = ["patch", "deployment/coredns", "--namespace=kube-system", f"--patch={QUICK_DNS}"]
+    shell.run([*kubectl, *dns], log=LOG, env=environment)
     if manifests:
         with shell.step("install Traefik and metrics-server"):
             target.apply(manifests)
-    kubectl = [str(target.kubectl)]
-    environment = target.environment()
     with shell.step("wait until everything is ready"):
         every_node = [*kubectl, "wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={WAIT}"]
         shell.run(every_node, log=LOG, env=environment)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ground import choose, engine, forward, kindconfig, paths, ready, shell, store, tools
+from ground import addons, choose, engine, forward, kindconfig, paths, ready, shell, store, tools
 from ground.choose import Choice, Way
 from ground.cluster import Cluster
 from ground.node import image
@@ -12,8 +12,8 @@ from ground.node import image
 WAY_FILE = paths.STATE / "way"
 
 
-def up(nodes: int) -> None:
-    """Have a cluster with this many nodes, its addons ready. Says which way it takes and why."""
+def up(nodes: int, *, bare: bool = False) -> None:
+    """Have a cluster with this many nodes, its addons (unless `bare`) ready. Says which way it takes and why."""
     with store.lock("up"):
         choice = _decide()
         paths.STATE.mkdir(exist_ok=True)
@@ -28,7 +28,7 @@ def up(nodes: int) -> None:
         _have_nodes(target, reference, nodes, ports)
         target.connect(ports)
         target.have_kubectl()
-        ready.install(target)
+        ready.install(target, [] if bare else addons.manifests(target.way.value))
 
 
 def down() -> None:
@@ -62,9 +62,10 @@ def _recorded() -> Way | None:
 def _decide() -> Choice:
     """The recorded way as long as the cluster stands, else the choice of this moment."""
     way = _recorded()
-    if way is not None:
-        return Choice(way, "so it was created")
-    choice = choose.choose(choose.facts())
+    if way is None:
+        choice = choose.choose(choose.facts())
+    else:
+        choice = Choice(way, "the cluster was made this way")
     shell.say(f"way: {choice.way.value}, because {choice.why}")
     if choice.obstacle is not None:
         raise shell.GroundError(choice.obstacle)

@@ -18,7 +18,7 @@ PACKAGES = (
     "containerd",
     "runc",
     "containernetworking-plugins",
-    "busybox-static",
+    "busybox",
     "ca-certificates",
     "conntrack",
     "ethtool",

@@ -26,7 +26,7 @@ IMAGES = (
     Image("localhost/local-path-provisioner:1", ["local-path-provisioner"]),
 )
 
-TOOLS = ("/usr/sbin/xtables-nft-multi", "/usr/sbin/nft", "/usr/sbin/conntrack")
+TOOLS = ("/usr/sbin/xtables-nft-multi", "/usr/sbin/nft", "/usr/sbin/conntrack", "/bin/busybox")
 """What kube-proxy and the pod network call, taken from the node's own Debian with the libraries they need."""
 
 XTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
@@ -80,7 +80,6 @@ def _tools(rootfs: Path) -> Layer:
     listing = shell.output(["chroot", str(rootfs), "ldd", *programs])
     for library in libraries(listing):
         files[library] = _inside(rootfs, library)
-    files["/bin/busybox"] = rootfs / "bin/busybox"
     applets = shell.output(["chroot", str(rootfs), "busybox", "--list"]).split()
     links = {f"/bin/{applet}": "busybox" for applet in applets if applet not in ("busybox", "nft", *XTABLES)}
     links |= {f"/usr/sbin/{name}": "xtables-nft-multi" for name in XTABLES}
