@@ -63,8 +63,15 @@ def from_response(what: str, response: httpx.Response) -> APIError:
     except msgspec.DecodeError:
         status = {}
     cls = _BY_CODE.get(code, Retryable if code >= 500 else Rejected)
+    if code == 422 and "metadata.uid" in _fields(status):
+        cls = Conflict  # an apply bound to a uid has met another object of that name
     message = str(status.get("message") or response.reason_phrase)
     return cls(what, code, str(status.get("reason") or "Unknown"), message, _seconds(response))
+
+
+def _fields(status: dict[str, Any]) -> set[str]:
+    causes = (status.get("details") or {}).get("causes") or []
+    return {str(cause.get("field")) for cause in causes}
 
 
 def _seconds(response: httpx.Response) -> float | None:

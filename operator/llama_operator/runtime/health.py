@@ -60,12 +60,14 @@ class Health:
         lines = ["# TYPE llama_operator_api_calls_total counter"]
         for (verb, kind, code), count in sorted(self.calls().items()):
             lines.append(f'llama_operator_api_calls_total{{verb="{verb}",kind="{kind}",code="{code}"}} {count}')
-        for name, value in (
-            ("models", len(self.cache.models())),
-            ("cached_objects", self.cache.count()),
-            ("queue_depth", self.queue.depth()),
-            ("list_age_seconds", self.clock() - (self.resync.listed_at or self.clock())),
-        ):
+        gauges: dict[str, float] = {
+            "models": len(self.cache.models()),
+            "cached_objects": self.cache.count(),
+            "queue_depth": self.queue.depth(),
+        }
+        if self.resync.listed_at is not None:
+            gauges["list_age_seconds"] = self.clock() - self.resync.listed_at
+        for name, value in gauges.items():
             lines += [f"# TYPE llama_operator_{name} gauge", f"llama_operator_{name} {value:g}"]
         return "\n".join(lines) + "\n"
 

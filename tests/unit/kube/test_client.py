@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from llama_operator.kube import errors, kinds
+from llama_operator.kube.client import Client
+from llama_operator.kube.ratelimit import TokenBucket
+
+from tests.unit.kube.fake_api import FakeAPI, status
+
+Object = dict[str, Any]
+SERVICE = kinds.BY_NAME["Service"]
+DEPLOYMENT = kinds.BY_NAME["Deployment"]
+PATH = "/api/v1/namespaces/team/services/qwen"
+OBJ: Object = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "team", "name": "qwen", "uid": "7"}}
+
+
+@pytest.fixture
+def api() -> FakeAPI:
+    return FakeAPI()
+
+
+def answering(handler: Any) -> Client:
+    http = httpx.AsyncClient(base_url="https://api", transport=httpx.MockTransport(handler))
+    return Client(http, TokenBucket(1e6, 1000), max_concurrent_writes=2)
+
+
+def test_paths() -> None:
+    assert SERVICE.path() == "/api/v1/services"
+    assert DEPLOYMENT.path("team") == "/apis/apps/v1/namespaces/team/deployments"
+    assert kinds.MODEL.path("team", "qwen") == "/apis/llama-operator.dev/v1alpha1/namespaces/team/llamamodels/qwen"
+    assert (SERVICE.group, DEPLOYMENT.group) == ("", "apps")
+
+
+def test_only_models_are_watched_without_a_selector() -> None:
+    assert [kind.kind for kind in kinds.WATCHED if not kind.selector] == ["LlamaModel"]
+
+
+async def test_list_turns_the_pages_and_keeps_the_selector() -> None:
+    asked: list[dict[str, str]] = []
+
+    def pages(request: httpx.Request) -> httpx.Response:
+        asked.append(dict(request.url.params))
+        first = "continue" not in request.url.params
+        name = "a" if first else "b"
+        meta = {"resourceVersion": "42"} | ({"continue": "next"} if first else {})
+        return httpx.Response(200, json={"metadata": meta, "items": [{"metadata": {"name": name}}]})
+
+    items, version = await answering(pages).list(SERVICE, "team")
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+    assert {(item["apiVersion"], item["kind"]) for item in items} == {("v1", "Service")}
+    assert version == 42
+    assert [params["labelSelector"] for params in asked] == [SERVICE.selector] * 2
+    assert [params.get("continue") for params in asked] == [None, "next"]
+
+
+async def test_a_list_whose_pages_expire_is_worth_another_attempt() -> None:
+    client = answering(lambda _: status(410, "Expired", "the provided continue parameter is too old"))
+    with pytest.raises(errors.Retryable):
+        await client.list(SERVICE)
+
+
+async def test_an_empty_list_may_be_null() -> None:
+    client = answering(lambda _: httpx.Response(200, json={"metadata": {"resourceVersion": "1"}, "items": None}))
+    assert await client.list(SERVICE) == ([], 1)
+
+
+async def test_apply_is_a_forced_server_side_apply() -> None:
+    seen: list[httpx.Request] = []
+
+    def apply(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=OBJ)
+
+    assert await answering(apply).apply(SERVICE, OBJ) == OBJ
+    (request,) = seen
+    assert (request.method, request.url.path) == ("PATCH", PATH)
+    assert dict(request.url.params) == {"fieldManager": "llama-operator", "force": "true"}
+    assert request.headers["content-type"] == "application/apply-patch+yaml"
+    assert json.loads(request.content) == OBJ
+
+
+async def test_delete_is_bound_to_the_uid() -> None:
+    seen: list[Object] = []
+
+    def delete(request: httpx.Request) -> httpx.Response:
+        seen.append(json.loads(request.content))
+        return httpx.Response(200, json={"kind": "Status"})
+
+    await answering(delete).delete(SERVICE, OBJ)
+    assert seen[0]["preconditions"] == {"uid": "7"}
+    assert seen[0]["propagationPolicy"] == "Background"
+
+
+async def test_status_is_patched_on_its_subresource(api: FakeAPI) -> None:
+    path = kinds.MODEL.path("team", "qwen")
+    found = api.put(path, {"metadata": {"namespace": "team", "name": "qwen"}, "status": {"url": "x"}})
+    version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+    patched = await api.client().patch_status(
+        kinds.MODEL, "team", "qwen", {"metadata": version, "status": {"url": None, "replicas": 1}}
+    )
+    assert patched["status"] == {"replicas": 1}
+    assert api.requests == [("PATCH", f"{path}/status")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (status(401, "Unauthorized", "m"), errors.Retryable),
+        (status(403, "Forbidden", "m"), errors.Forbidden),
+        (status(404, "NotFound", "m"), errors.NotFound),
+        (status(409, "Conflict", "m"), errors.Conflict),
+        (status(422, "Invalid", "m"), errors.Invalid),
+        (status(400, "BadRequest", "m"), errors.Rejected),
+        (status(413, "RequestEntityTooLarge", "m"), errors.Rejected),
+        (status(429, "TooManyRequests", "m"), errors.Retryable),
+        (status(500, "InternalError", "m"), errors.Retryable),
+        (httpx.Response(502, text="<html>proxy</html>"), errors.Retryable),
+        (httpx.Response(400, json=["not", "a", "status"]), errors.Rejected),
+    ],
+)
+async def test_errors_are_sorted_by_what_to_do(answer: httpx.Response, error: type[errors.APIError]) -> None:
+    with pytest.raises(errors.APIError) as raised:
+        await answering(lambda _: answer).get(SERVICE, "team", "qwen")
+    assert type(raised.value) is error
+    assert f"get Service {PATH}" in str(raised.value)
+
+
+async def test_an_apply_that_meets_another_uid_is_a_conflict_not_an_invalid_object() -> None:
+    causes = {"details": {"causes": [{"field": "metadata.uid", "message": "field is immutable"}]}}
+    client = answering(lambda _: status(422, "Invalid", "field is immutable", **causes))
+    with pytest.raises(errors.Conflict):
+        await client.apply(SERVICE, OBJ)
+
+
+async def test_the_message_of_the_server_is_kept() -> None:
+    client = answering(lambda _: status(422, "Invalid", 'Service "qwen" is invalid: spec.ports: Required value'))
+    with pytest.raises(errors.Invalid) as raised:
+        await client.apply(SERVICE, OBJ)
+    assert raised.value.message == 'Service "qwen" is invalid: spec.ports: Required value'
+    assert (raised.value.code, raised.value.reason) == (422, "Invalid")
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("17", 17.0), (None, None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)])
+async def test_retry_after_is_passed_on(header: str | None, seconds: float | None) -> None:
+    headers = {"retry-after": header} if header else None
+    client = answering(lambda _: status(429, "TooManyRequests", "m", headers=headers))
+    with pytest.raises(errors.Retryable) as raised:
+        await client.get(SERVICE, "team", "qwen")
+    assert raised.value.retry_after == seconds
+
+
+async def test_a_broken_connection_is_worth_another_attempt_and_is_counted() -> None:
+    def broken(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    client = answering(broken)
+    with pytest.raises(errors.Retryable, match="ConnectError refused"):
+        await client.get(SERVICE, "team", "qwen")
+    assert client.calls == {("get", "Service", 0): 1}
+
+
+async def test_calls_are_counted_by_verb_and_code(api: FakeAPI) -> None:
+    client = api.client()
+    await client.apply(SERVICE, {**OBJ, "metadata": {"namespace": "team", "name": "qwen"}})
+    with pytest.raises(errors.NotFound):
+        await client.get(SERVICE, "team", "other")
+    assert client.calls == {("apply", "Service", 200): 1, ("get", "Service", 404): 1}
+
+
+async def test_writes_at_the_same_time_are_bounded_and_reads_are_not() -> None:
+    running, most = 0, 0
+    full, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        nonlocal running, most
+        if request.method == "GET":
+            return httpx.Response(200, json=OBJ)
+        running += 1
+        most = max(most, running)
+        if running == 2:
+            full.set()
+        await release.wait()
+        running -= 1
+        return httpx.Response(200, json=OBJ)
+
+    client = answering(slow)
+    writes = [asyncio.create_task(client.apply(SERVICE, OBJ)) for _ in range(5)]
+    await asyncio.wait_for(full.wait(), 5)
+    await client.get(SERVICE, "team", "qwen")  # gets through although all write slots are taken
+    release.set()
+    await asyncio.gather(*writes)
+    assert most == 2
