@@ -5,7 +5,6 @@ The witness is the official Python client. Requests ask for strict field validat
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,72 +14,26 @@ import pytest
 import yaml
 from kubernetes import client
 
+from tests.integration.server import Object, Server
+
 HERE = Path(__file__).parent
 EXAMPLES = sorted(Path("examples").glob("*.yaml"))
 BAD = sorted((HERE / "bad").glob("*.yaml"))
 NAMESPACE = "test-crd"
 MODELS = f"/apis/llama-operator.dev/v1alpha1/namespaces/{NAMESPACE}/llamamodels"
 
-Object = dict[str, Any]
-
-
-class RefusedError(Exception):
-    """An answer that is not 2xx: its status code, and the server's message."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-
-
-class Server:
-    """Plain requests: what the generated methods hide (content types, the Table form) is what is tested here."""
-
-    def __init__(self, api: client.ApiClient) -> None:
-        self.api = api
-
-    def __call__(
-        self, method: str, path: str, body: Any = None, *, dry_run: bool = False, accept: str = "application/json"
-    ) -> Any:
-        """The decoded answer. Raises `RefusedError`."""
-        query = [("fieldValidation", "Strict")] if body else []
-        content = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        request = self.api.param_serialize(
-            method,
-            path,
-            query_params=[*query, ("dryRun", "All")] if dry_run else query,
-            header_params={"Accept": accept, "Content-Type": content},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-        answer = self.api.call_api(*request)
-        decoded = json.loads(answer.read())  # type: ignore[no-untyped-call]
-        if not 200 <= answer.status < 300:
-            raise RefusedError(answer.status, decoded["message"])
-        return decoded
-
-    def create(self, manifest: Object, *, dry_run: bool = False) -> Any:
-        return self("POST", MODELS, manifest, dry_run=dry_run)
-
-    def refused(self, method: str, path: str, body: Object, *, dry_run: bool = False) -> str:
-        """The server's message; fails the test if the request is accepted."""
-        with pytest.raises(RefusedError) as caught:
-            self(method, path, body, dry_run=dry_run)
-        assert caught.value.code in (400, 422), caught.value
-        return caught.value.message
-
 
 @pytest.fixture(scope="module")
 def server(crd: client.ApiClient) -> Iterator[Server]:
     served = Server(crd)
-    try:
-        served("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-    except RefusedError as error:  # an API server that was there before
-        if error.code != 409:
-            raise
+    served.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     served("DELETE", MODELS)
     yield served
     served("DELETE", MODELS)
+
+
+def create(server: Server, manifest: Object, *, dry_run: bool = False) -> Any:
+    return server("POST", MODELS, manifest, dry_run=dry_run)
 
 
 def minimal(name: str, **spec: Any) -> Object:
@@ -95,7 +48,7 @@ def minimal(name: str, **spec: Any) -> Object:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_are_accepted(server: Server, path: Path) -> None:
     manifest = yaml.safe_load(path.read_text())
-    accepted = server.create(manifest, dry_run=True)
+    accepted = create(server, manifest, dry_run=True)
     assert contains(accepted["spec"], manifest["spec"]), "the API server dropped or changed a field"
 
 
@@ -120,31 +73,31 @@ def test_bad_manifests_are_refused(server: Server, path: Path) -> None:
         before, after = documents
         name = path.stem
         before["metadata"]["name"] = after["metadata"]["name"] = name
-        server.create(before)
+        create(server, before)
         after["metadata"]["resourceVersion"] = server("GET", f"{MODELS}/{name}")["metadata"]["resourceVersion"]
         message = server.refused("PUT", f"{MODELS}/{name}", after)
     assert expected[1] in message
 
 
 def test_a_claim_may_grow(server: Server) -> None:
-    server.create(minimal("grows", storage={"claim": {"size": "10Gi"}}))
+    create(server, minimal("grows", storage={"claim": {"size": "10Gi"}}))
     grown = server("PATCH", f"{MODELS}/grows", {"spec": {"storage": {"claim": {"size": "20Gi"}}}})
     assert grown["spec"]["storage"]["claim"]["size"] == "20Gi"
 
 
 @pytest.mark.parametrize("name", ["a", "a-7b", "z" * 63])
 def test_names_that_are_dns_labels_are_accepted(server: Server, name: str) -> None:
-    assert server.create(minimal(name), dry_run=True)["metadata"]["name"] == name
+    assert create(server, minimal(name), dry_run=True)["metadata"]["name"] == name
 
 
 @pytest.mark.parametrize("value", [2, "2", "500m", "1.5", ".5", "1e3", "8Gi", "1500M"])
 def test_quantities_of_kubernetes_are_accepted(server: Server, value: int | str) -> None:
     model = minimal("quantity", resources={"limits": {"cpu": value}})
-    assert server.create(model, dry_run=True)["spec"]["resources"]["limits"] == {"cpu": value}
+    assert create(server, model, dry_run=True)["spec"]["resources"]["limits"] == {"cpu": value}
 
 
 def test_defaults_are_filled_in(server: Server) -> None:
-    created = server.create(minimal("defaults", ingress={"host": "a.example.com"}))
+    created = create(server, minimal("defaults", ingress={"host": "a.example.com"}))
     assert created["spec"] == {
         "source": {"url": {"url": "http://files/m.gguf"}},
         "accelerator": {"type": "cpu"},
@@ -161,7 +114,7 @@ def test_defaults_of_a_hugging_face_source(server: Server) -> None:
     model = minimal("hub")
     model["spec"]["source"] = {"huggingFace": {"repo": "org/model", "file": "m.gguf"}}
     model["spec"]["storage"] = {"claim": {"size": "1Gi"}}
-    spec = server.create(model, dry_run=True)["spec"]
+    spec = create(server, model, dry_run=True)["spec"]
     assert spec["source"]["huggingFace"]["revision"] == "main"
     assert spec["source"]["huggingFace"]["endpoint"] == "https://huggingface.co"
     assert spec["storage"]["claim"]["accessModes"] == ["ReadWriteOnce"]
@@ -169,7 +122,7 @@ def test_defaults_of_a_hugging_face_source(server: Server) -> None:
 
 def test_scale_subresource(server: Server) -> None:
     """What `kubectl scale` and a HorizontalPodAutoscaler use."""
-    server.create(minimal("scaled"))
+    create(server, minimal("scaled"))
     status = {"replicas": 1, "readyReplicas": 1, "selector": "llama-operator.dev/model=scaled"}
     server("PATCH", f"{MODELS}/scaled/status", {"status": status})
     server("PATCH", f"{MODELS}/scaled/scale", {"spec": {"replicas": 3}})
@@ -193,7 +146,7 @@ CONDITION = {
 
 def test_status_is_a_subresource(server: Server) -> None:
     """A user's apply cannot write the status; the operator's status patch cannot write the spec, nor the generation."""
-    created = server.create({**minimal("status"), "status": {"replicas": 7}})
+    created = create(server, {**minimal("status"), "status": {"replicas": 7}})
     assert "status" not in created
     change = {"spec": {"replicas": 9}, "status": {"conditions": [CONDITION]}}
     patched = server("PATCH", f"{MODELS}/status/status", change)
@@ -204,11 +157,7 @@ def test_status_is_a_subresource(server: Server) -> None:
 
 @pytest.mark.parametrize("missing", ["reason", "message", "lastTransitionTime"])
 def test_conditions_are_complete(server: Server, missing: str) -> None:
-    try:
-        server.create(minimal("conditions"))
-    except RefusedError as error:
-        if error.code != 409:
-            raise
+    server.ensure(MODELS, minimal("conditions"))
     part = {key: value for key, value in CONDITION.items() if key != missing}
     message = server.refused("PATCH", f"{MODELS}/conditions/status", {"status": {"conditions": [part]}})
     assert f"status.conditions[0].{missing}: Required value" in message
@@ -216,7 +165,7 @@ def test_conditions_are_complete(server: Server, missing: str) -> None:
 
 def test_printer_columns(server: Server) -> None:
     """What `kubectl get llama` shows: the server computes it, kubectl prints it."""
-    server.create(minimal("printed"))
+    create(server, minimal("printed"))
     status = {"conditions": [CONDITION], "readyReplicas": 0, "url": "http://printed", "model": {"name": "Tiny"}}
     server("PATCH", f"{MODELS}/printed/status", {"status": status})
     table = server("GET", f"{MODELS}/printed", accept="application/json;as=Table;v=v1;g=meta.k8s.io")
