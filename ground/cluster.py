@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ground import engine, forward, kindconfig, paths, shell
 from ground.choose import Way
+from ground.kindconfig import Ports
 
 LOG = paths.LOGS / "cluster.log"
 AUDIT_POLICY = paths.STATE / "audit-policy.yaml"
@@ -30,6 +31,7 @@ class Cluster:
     """The cluster of this checkout: the way it came about and the programs that reach it."""
 
     way: Way
+    ports: Ports
     kind: Path
     kubectl: Path
 
@@ -51,13 +53,13 @@ class Cluster:
             [str(self.kubectl), "get", "--raw=/readyz"], env=self.environment(), timeout=10
         )
 
-    def create(self, image: str, nodes: int, ports: kindconfig.Ports) -> None:
+    def create(self, image: str, nodes: int) -> None:
         """Create the cluster; the kubeconfig is written when its API server answers."""
         shutil.copyfile(Path(__file__).with_name("audit-policy.yaml"), AUDIT_POLICY)
         command = [str(self.kind), "create", "cluster", "--image", image, "--config", "-", "--retain"]
         command += ["--kubeconfig", str(paths.KUBECONFIG)]
         title = f"create the kind cluster {kindconfig.CLUSTER} ({nodes} node{'s' if nodes > 1 else ''})"
-        config = kindconfig.config(nodes, ports, AUDIT_POLICY)
+        config = kindconfig.config(nodes, self.ports, AUDIT_POLICY)
         shell.run(command, log=LOG, env=self.environment(), stdin=config, title=title)
 
     def delete(self) -> None:
@@ -67,10 +69,10 @@ class Cluster:
         shell.run(command, log=LOG, env=self.environment(), title="delete the cluster")
         paths.KUBECONFIG.unlink(missing_ok=True)
 
-    def connect(self, ports: kindconfig.Ports) -> None:
+    def connect(self) -> None:
         """Have the cluster's ports on the host's loopback, where the engine has a network of its own."""
         if self.way is Way.PACKAGES:
-            wanted = [kindconfig.api_port(), ports.http, ports.https]
+            wanted = [kindconfig.api_port(), self.ports.http, self.ports.https]
             closed = [port for port in wanted if not forward.is_open(port)]
             if closed:
                 forward.start(closed)

@@ -60,7 +60,8 @@ def _listen(port: int) -> socket.socket:
         raise shell.GroundError(f"cannot listen on {LOOPBACK}:{port}: {error.strerror}") from error
 
 
-async def _serve(pairs: Iterable[tuple[int, int]]) -> None:
+async def serve(pairs: Iterable[tuple[int, int]]) -> None:
+    """Relay the connections of each listening descriptor to its port."""
     servers = []
     for port, descriptor in pairs:
         listener = socket.socket(fileno=descriptor)
@@ -102,7 +103,7 @@ def main(words: list[str]) -> None:
     pairs = [(int(port), int(descriptor)) for port, _, descriptor in (word.partition("=") for word in words)]
     for _, descriptor in pairs:
         os.set_inheritable(descriptor, False)
-    asyncio.run(_serve(pairs))
+    asyncio.run(serve(pairs))
 
 
 if __name__ == "__main__":

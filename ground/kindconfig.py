@@ -24,23 +24,19 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Ports:
-    """Loopback ports of the host: the Ingress controller's two and, where it has to be known, the API server's."""
+    """Loopback ports of the host that lead to the Ingress controller."""
 
     http: int
     https: int
-    api: int | None = None
 
     @classmethod
-    def from_environment(cls, api: int | None = None) -> "Ports":
+    def from_environment(cls) -> "Ports":
         """INGRESS_PORT and INGRESS_TLS_PORT, 8080 and 8443 without them."""
-        return cls(int(os.environ.get("INGRESS_PORT", "8080")), int(os.environ.get("INGRESS_TLS_PORT", "8443")), api)
+        return cls(int(os.environ.get("INGRESS_PORT", "8080")), int(os.environ.get("INGRESS_TLS_PORT", "8443")))
 
 
 def config(nodes: int, ports: Ports, audit_policy: Path) -> str:
     """kind's configuration file: one control plane that also works, and `nodes` - 1 workers."""
-    networking: dict[str, object] = {"apiServerAddress": LOOPBACK}
-    if ports.api is not None:
-        networking["apiServerPort"] = ports.api
     control_plane = {
         "role": "control-plane",
         "extraPortMappings": [
@@ -53,7 +49,7 @@ def config(nodes: int, ports: Ports, audit_policy: Path) -> str:
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "name": CLUSTER,
-        "networking": networking,
+        "networking": {"apiServerAddress": LOOPBACK},
         "nodes": [control_plane, *({"role": "worker"} for _ in range(nodes - 1))],
         "kubeadmConfigPatches": [yaml.safe_dump(_cluster_patch())],
     }

@@ -1,5 +1,6 @@
 """`up` and `down`: from whatever there is to a cluster that is ready, and back to nothing."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,67 +10,64 @@ from ground.choose import Choice, Way
 from ground.cluster import Cluster
 from ground.node import image
 
-WAY_FILE = paths.STATE / "way"
+RECORD = paths.STATE / "cluster.json"
 
 
 def up(nodes: int, *, bare: bool = False) -> None:
     """Have a cluster with this many nodes, its addons (unless `bare`) ready. Says which way it takes and why."""
     with store.lock("up"):
-        choice = _decide()
-        paths.STATE.mkdir(exist_ok=True)
-        made = tools.ensure(choice.way)
-        started = choice.way is Way.PACKAGES and engine.start()
-        WAY_FILE.write_text(f"{choice.way.value}\n")
+        way = _decide()
+        made = tools.ensure(way)
+        started = way is Way.PACKAGES and engine.start()
+        if not RECORD.exists():
+            ports = kindconfig.Ports.from_environment()
+            RECORD.write_text(json.dumps({"way": way.value, "http": ports.http, "https": ports.https}))
         target = current()
         reference = _node_image(target, made)
         if started:
             target.delete()  # what an earlier engine left; its nodes do not survive a restart
-        ports = kindconfig.Ports.from_environment()
-        _have_nodes(target, reference, nodes, ports)
-        target.connect(ports)
+        _have_nodes(target, reference, nodes)
+        target.connect()
         target.have_kubectl()
-        ready.install(target, [] if bare else addons.manifests(target.way.value))
+        ready.install(target, [] if bare else addons.manifests(way.value))
 
 
 def down() -> None:
     """Remove the cluster and, where it is ours, the engine with everything in it."""
     with store.lock("up"):
-        way = _recorded()
-        if way is None:
+        if not RECORD.exists():
             shell.say("there is no cluster")
             return
-        if way is Way.DOCKER or engine.pid() is not None:
-            current().delete()
-        if way is Way.PACKAGES:
+        target = current()
+        if target.way is Way.DOCKER or engine.pid() is not None:
+            target.delete()
+        if target.way is Way.PACKAGES:
             engine.stop()
             forward.PID_FILE.unlink(missing_ok=True)
         paths.KUBECONFIG.unlink(missing_ok=True)
-        WAY_FILE.unlink()
+        RECORD.unlink()
 
 
 def current() -> Cluster:
     """The cluster that `up` made or is making. Raises GroundError when there is none."""
-    way = _recorded()
-    if way is None:
+    if not RECORD.exists():
         raise shell.GroundError("there is no cluster: python -m ground up")
-    return Cluster(way, paths.BIN / "kind", paths.BIN / "kubectl")
+    record = json.loads(RECORD.read_text())
+    ports = kindconfig.Ports(record["http"], record["https"])
+    return Cluster(Way(record["way"]), ports, paths.BIN / "kind", paths.BIN / "kubectl")
 
 
-def _recorded() -> Way | None:
-    return Way(WAY_FILE.read_text().strip()) if WAY_FILE.exists() else None
-
-
-def _decide() -> Choice:
-    """The recorded way as long as the cluster stands, else the choice of this moment."""
-    way = _recorded()
-    if way is None:
-        choice = choose.choose(choose.facts())
+def _decide() -> Way:
+    """The way the cluster was made, as long as it stands; else the choice of this moment."""
+    if RECORD.exists():
+        choice = Choice(current().way, "the cluster was made this way")
     else:
-        choice = Choice(way, "the cluster was made this way")
+        choice = choose.choose(choose.facts())
     shell.say(f"way: {choice.way.value}, because {choice.why}")
     if choice.obstacle is not None:
         raise shell.GroundError(choice.obstacle)
-    return choice
+    paths.STATE.mkdir(exist_ok=True)
+    return choice.way
 
 
 def _node_image(target: Cluster, made: Mapping[str, Path]) -> str:
@@ -81,14 +79,14 @@ def _node_image(target: Cluster, made: Mapping[str, Path]) -> str:
     return image.ensure(made, target.environment())
 
 
-def _have_nodes(target: Cluster, reference: str, wanted: int, ports: kindconfig.Ports) -> None:
+def _have_nodes(target: Cluster, reference: str, wanted: int) -> None:
     nodes = target.nodes()
     if nodes and not all(node.running for node in nodes):
         shell.say("the cluster's nodes have stopped; it is made anew")
         target.delete()
         nodes = []
     if not nodes:
-        target.create(reference, wanted, ports)
+        target.create(reference, wanted)
     elif len(nodes) != wanted:
         raise shell.GroundError(f"the cluster has {len(nodes)} nodes, not {wanted}: python -m ground down, then up")
     elif any(node.image != reference for node in nodes):
