@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ground import paths, shell, up
+from ground import images, paths, shell, up
 
 
 def load(wanted: Sequence[str]) -> None:
@@ -24,5 +24,8 @@ def load(wanted: Sequence[str]) -> None:
 def built(reference: str) -> Path | None:
     """The archive of an image that `build` made, by its reference; None for any other image."""
     repository, _, tag = reference.rpartition(":")
-    found = sorted((paths.CACHE / "images").glob(f"{Path(repository).name}-{tag}-*.tar"))
-    return found[-1] if found and tag.startswith("dev-") else None
+    names = [name for name, recipe in images.RECIPES.items() if recipe.repository == repository]
+    if not names or not tag.startswith("dev-"):
+        return None
+    found = sorted((paths.CACHE / "images").glob(f"{names[0]}-{tag}-*.tar"))
+    return found[-1] if found else None

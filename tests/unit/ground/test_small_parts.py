@@ -31,6 +31,9 @@ def test_built_images_are_found_by_reference(monkeypatch: pytest.MonkeyPatch, tm
     archive.touch()
     assert loading.built("localhost/llama-server:dev-0123456789ab") == archive
     assert loading.built("localhost/llama-server-demo:dev-0123456789ab") is None
+    operator = archive.with_name("operator-dev-0123456789ab-5f3c16a2.tar")
+    operator.touch()
+    assert loading.built("localhost/llama-operator:dev-0123456789ab") == operator
     assert loading.built("localhost/llama-server:1.0") is None
 
 
