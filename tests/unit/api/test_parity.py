@@ -102,6 +102,28 @@ def test_names_are_the_same() -> None:
     assert CRD["metadata"]["name"] == f"{constants.PLURAL}.{constants.GROUP}"
 
 
+KEYWORDS = {
+    *("type", "properties", "required", "items", "additionalProperties", "anyOf", "description", "default"),
+    *("enum", "format", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),
+    *("maxProperties", "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
+    *("x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"),
+}
+
+
+def test_there_are_no_stray_keywords() -> None:
+    """In YAML's flow style a comma ends a text that is not quoted, and the rest becomes a key of its own."""
+
+    def walk(path: str, schema: Schema) -> list[str]:
+        found = [f"{path}: {key}" for key in schema if key not in KEYWORDS]
+        for name, inner in schema.get("properties", {}).items():
+            found += walk(f"{path}.{name}", inner)
+        for inner in ("items", "additionalProperties"):
+            found += walk(f"{path}[]", schema[inner]) if inner in schema else []
+        return found
+
+    assert walk("", SCHEMA) == []
+
+
 def test_every_field_is_described() -> None:
     def walk(path: str, schema: Schema) -> list[str]:
         here = [] if schema.get("description") else [path]
