@@ -1,0 +1,40 @@
+"""docs/api.md is current and complete."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+from llama_operator.api.conditions import Reason, Type
+
+from hack import crd_docs
+
+
+def test_the_page_is_current() -> None:
+    assert crd_docs.PAGE.read_text() == crd_docs.render(), "run `make generate`"
+
+
+def test_every_type_and_every_reason_is_told_once() -> None:
+    known = yaml.safe_load(crd_docs.REASONS.read_text())
+    told = [reason for reasons in known["reasons"].values() for reason in reasons]
+    assert sorted(told) == sorted(map(str, Reason))
+    assert known["types"].keys() == {str(type_) for type_ in Type}
+    assert known["reasons"].keys() <= known["types"].keys()
+    for reasons in known["reasons"].values():
+        for reason, (means, act) in reasons.items():
+            assert [text[-1] for text in (means, act)] == [".", "."], reason
+
+
+def test_links_lead_somewhere() -> None:
+    page = crd_docs.render()
+    headings = {crd_docs.anchor(heading) for heading in re.findall(r"^## (.+)$", page, re.MULTILINE)}
+    links = set(re.findall(r"\]\((#[^)]*)\)", page))
+    assert links
+    assert links <= headings
+
+
+def test_every_rule_of_the_crd_is_told() -> None:
+    page, crd = crd_docs.render(), crd_docs.CRD.read_text()
+    messages = re.findall(r'message: "(.+)"$', crd, re.MULTILINE)
+    assert len(messages) == crd.count("- rule: ")
+    assert [message for message in messages if message not in page] == []
