@@ -29,8 +29,8 @@ def kubeconfig() -> Iterator[Path]:
         return
     from ground import apiserver
 
-    with apiserver.running() as path:
-        yield path
+    with apiserver.running() as server:
+        yield server.kubeconfig
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,12 @@ def crd(kubeconfig: Path) -> Iterator[client.ApiClient]:
         manifest = yaml.safe_load(CRD.read_text())
         name = manifest["metadata"]["name"]
         extensions.patch_custom_resource_definition(
-            name, manifest, field_manager="test", force=True, _content_type="application/apply-patch+yaml"
+            name,
+            manifest,
+            field_manager="test",
+            force=True,
+            field_validation="Strict",
+            _content_type="application/apply-patch+yaml",
         )
         watcher = watch.Watch()  # type: ignore[no-untyped-call]
         listed = extensions.list_custom_resource_definition
