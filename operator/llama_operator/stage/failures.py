@@ -53,8 +53,8 @@ def of_volume(error: OSError) -> Failure:
         )
     what = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
     hint = {
-        errno.EACCES: "; the volume must be writable for group 65532 (its storage class may ignore fsGroup)",
-        errno.EROFS: "; the volume must be writable, or be used as spec.source.volume",
-        errno.EPERM: "; the volume must allow symbolic links and changes of mode",
+        errno.EACCES: "; it must be accessible to user and group 65532 (some storage classes ignore fsGroup)",
+        errno.EROFS: "; it must be writable, or be used as spec.source.volume",
+        errno.EPERM: "; it must allow symbolic links and changes of mode",
     }.get(error.errno or 0, "")
     return Failure(Reason.STAGING_FAILED, f"the volume refuses: {what}{hint}")

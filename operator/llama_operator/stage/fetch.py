@@ -12,7 +12,7 @@ from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, Transient
 from llama_operator.stage.gguf import MAGIC
 from llama_operator.stage.partial import Note, Partial
-from llama_operator.stage.remote import Remote, cut_short, judge, stream, unreachable
+from llama_operator.stage.remote import NO_ANSWER, Remote, cut_short, judge, no_answer, stream
 from llama_operator.stage.report import Progress
 from llama_operator.stage.retry import persist
 from llama_operator.stage.room import Room
@@ -56,8 +56,8 @@ class Fetch:
                 judge(response, self._remote, self._context.now())
                 self._accept(response)
                 self._receive(response)
-        except httpx.HTTPError as error:
-            raise unreachable(error, self._remote) from error
+        except NO_ANSWER as error:
+            raise no_answer(error, self._remote) from error
         if self._total() not in (None, self._part.offset):
             raise cut_short(self._remote, self._part.offset, self._total())
 

@@ -14,7 +14,7 @@ import httpx
 
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.remote import Remote, credentials, judge, origin, redirected, unreachable
+from llama_operator.stage.remote import NO_ANSWER, Remote, credentials, judge, no_answer, origin, redirected
 from llama_operator.stage.retry import persist
 from llama_operator.stage.text import redact
 from llama_operator.stage.verify import mismatch
@@ -64,8 +64,8 @@ def _head(http: httpx.Client, asked: Remote, context: Context) -> httpx.Headers:
     for _ in range(context.policy.max_redirects + 1):
         try:
             response = http.head(url, headers=credentials(asked, url))
-        except httpx.HTTPError as error:
-            raise unreachable(error, asked) from error
+        except NO_ANSWER as error:
+            raise no_answer(error, asked) from error
         known.update(response.headers)
         if not response.has_redirect_location:
             judge(response, asked, context.now())

@@ -121,11 +121,14 @@ class Partial:
             self._remember()
 
     def finish(self) -> None:
-        """All bytes are here: flush them and protect the file against writers."""
+        """All bytes are here: flush them."""
         if os.fstat(self._fd).st_size != self.offset:
             raise Failure(Reason.STAGING_FAILED, f"another pod writes to {self.path}: the volume's locks do not hold")
-        os.fchmod(self._fd, 0o444)
         os.fsync(self._fd)
+
+    def protect(self) -> None:
+        """Against writers. Only once it has its final name: a `.part` must stay writable for the next process."""
+        os.fchmod(self._fd, 0o444)
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()

@@ -120,15 +120,32 @@ def _retry_after(value: str, now: float) -> float | None:
     return max(when.timestamp() - now, 0.0)
 
 
-def unreachable(error: httpx.HTTPError, remote: Remote) -> Transient:
-    """No answer, or none that is HTTP: name resolution, connection, TLS, silence."""
+NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL)
+"""Whatever httpx raises instead of a response. It looks into redirects even if it is not to follow them."""
+
+
+def no_answer(error: Exception, remote: Remote) -> Transient:
+    """Unreachable (name resolution, connection, TLS, silence), or reached and not speaking HTTP."""
     text = one_line(str(error) or type(error).__name__, 200)
+    where = _asked(error, remote)
+    if isinstance(error, httpx.RemoteProtocolError | httpx.InvalidURL):
+        return Transient(Reason.SOURCE_ERROR, f"{where} does not answer in proper HTTP: {text}")
     hint = "check the address, DNS, network policies and proxies"
     if "CERTIFICATE" in text.upper():
         hint = "its certificate is not trusted here"
     elif isinstance(error, httpx.TimeoutException):
         hint = f"it was silent too long ({type(error).__name__})"
-    return Transient(Reason.SOURCE_UNREACHABLE, f"{redact(remote.url)} cannot be read: {text}; {hint}")
+    return Transient(Reason.SOURCE_UNREACHABLE, f"{where} cannot be read: {text}; {hint}")
+
+
+def _asked(error: Exception, remote: Remote) -> str:
+    """Which address it was: behind a redirect often another host, which a network policy may not know."""
+    first = redact(remote.url)
+    try:
+        last = redact(str(error.request.url)) if isinstance(error, httpx.RequestError) else first
+    except RuntimeError:  # httpx: no request belongs to this error
+        last = first
+    return first if first == last else f"{last} (from {first})"
 
 
 def cut_short(remote: Remote, got: int, total: int | None) -> Transient:

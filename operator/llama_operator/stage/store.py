@@ -96,6 +96,7 @@ class Store:
         folder.mkdir(exist_ok=True)
         path = folder / safe_name(name)
         part.path.rename(path)
+        part.protect()
         for changed in (folder, self.published, self.root):
             sync_folder(changed)
         self._mark(path)

@@ -16,11 +16,11 @@ from llama_operator.stage.report import Progress
 
 def structure(path: Path) -> tuple[gguf.Header, int]:
     """Header and size in bytes. Raises `Failure` if this is no complete GGUF file."""
-    # Without blocking: a pipe in the place of a file must not hang the container.
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", buffering=CHUNK) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise Failure(Reason.INVALID_SOURCE, f"{path} is not a regular file")
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        # Opening a pipe would wait for ever.
+        raise Failure(Reason.INVALID_SOURCE, f"{path} is not a regular file")
+    with path.open("rb", buffering=CHUNK) as file:
         return gguf.read(file, status.st_size), status.st_size
 
 

@@ -13,9 +13,9 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
-
 from llama_operator.stage.cli import parse
 from llama_operator.stage.context import Context, Policy
 from llama_operator.stage.report import Result
@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        path = self.path.split("?")[0]
+        path = unquote(self.path.split("?")[0])
         with self.server.lock:
             self.server.requests.append(Request(self.command, self.path, self.headers))
             served = self.server.files.get(path)
@@ -196,7 +196,8 @@ class Stager:
     root: Path
     log: list[str] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
-    clock: float = 0.0
+    sleep: Callable[[float], None] = lambda seconds: None
+    monotonic: Callable[[], float] = lambda: 0.0
     policy: Policy = field(default_factory=Policy)
 
     @property
@@ -206,11 +207,15 @@ class Stager:
     def context(self) -> Context:
         return Context(
             log=self.log.append,
-            sleep=self.pauses.append,
-            monotonic=lambda: self.clock,
+            sleep=self._pause,
+            monotonic=self.monotonic,
             now=lambda: 1_000_000.0,
             policy=self.policy,
         )
+
+    def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.sleep(seconds)
 
     def run(self, *arguments: str, token: str = "") -> Result:
         return stage(parse(arguments, token), self.context())
