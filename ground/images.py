@@ -5,7 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ground import bases, buildah, context, paths, shell, store
+from ground import bases, binaries, buildah, context, paths, shell, store
+from ground.node import layers
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,28 @@ def build(name: str) -> tuple[str, Path]:
                 _build(name, ref, folder, dockerfile, archive)
     store.forget_old(archive.parent, f"{name}-dev-*.tar")
     return ref, archive
+
+
+def plain_reference(name: str) -> str:
+    """The reference of the image that holds one program of ground.binaries; the tag names its content."""
+    key = paths.content_key(Path(layers.__file__), extra=[binaries.target(name).parent.name])
+    return f"localhost/ground-{name}:{key[:12]}"
+
+
+def archive(name: str) -> Path:
+    """The docker-archive of an image with one program and nothing else, built if need be. Deterministic."""
+    reference = plain_reference(name)
+    target = paths.CACHE / "images" / f"{reference.removeprefix('localhost/').replace(':', '-')}.tar"
+    with store.lock(f"image-{name}"):
+        if not target.exists():
+            program = binaries.ensure(name)[name]
+            with store.publish(target) as partial:
+                layer = partial.with_name("layer.tar")
+                layers.write_layer(layers.Layer(files={f"/{name}": program}), layer)
+                whole = layers.Image(reference, [name], [f"/{name}"])
+                layers.write_images([whole], {name: layer}, partial)
+    store.forget_old(target.parent, f"ground-{name}-*.tar")
+    return target
 
 
 def _build(name: str, ref: str, folder: Path, dockerfile: Path, archive: Path) -> None:

@@ -8,7 +8,8 @@ from ground import paths, shell
 PACKAGE_OF = {
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
-    "go": "golang-go",
+    "openssl": "openssl",
+    "setpriv": "util-linux",
     "unshare": "util-linux",
 }
 """Debian's package for each command that the ground calls."""
