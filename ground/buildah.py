@@ -6,6 +6,7 @@ becomes of it, no mount is left.
 """
 
 import os
+import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +26,9 @@ def build(ref: str, context: Path, dockerfile: Path, target: str | None, archive
         _import_base(variables, log)
         command = ["build", "--isolation=chroot", "--network=host", "--pull=never", "--format=docker"]
         command += ["--layers", "--force-rm", f"--volume={folder}:{trust.MOUNT}:ro"]
+        # buildah allows 1024 open files where nothing is said, too few for Vite, and RUN may not ask for more.
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        command.append(f"--ulimit=nofile={files}:{files}")
         # The base lends these to every stage; the image that comes out does not have them.
         command += [f"--unsetenv={name}" for name in variables]
         command += [f"--target={target}"] if target else []
