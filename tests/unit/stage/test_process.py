@@ -1,0 +1,136 @@
+"""The stager as a process: killed, terminated, and many at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, sha256, until, url_arguments
+
+MODEL = gguf_file(2 * MIB)
+DIGEST = sha256(MODEL)
+PODS = 8
+
+
+class Processes:
+    """Starts stagers as the kubelet would, and leaves none behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, arguments: list[str], name: str = "pod") -> subprocess.Popen[bytes]:
+        environment = os.environ | {"TERMINATION_LOG": str(self._folder / f"{name}.message")}
+        with self.log(name).open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "llama_operator.stage", *arguments], stdout=log, stderr=log, env=environment
+            )
+        self._started.append(process)
+        return process
+
+    def log(self, name: str = "pod") -> Path:
+        return self._folder / f"{name}.log"
+
+    def message(self, name: str = "pod") -> dict[str, object]:
+        loaded: dict[str, object] = json.loads((self._folder / f"{name}.message").read_bytes())
+        return loaded
+
+    def stop(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    running = Processes(tmp_path_factory.mktemp("pods"))
+    yield running
+    running.stop()
+
+
+def until_received(stager: Stager, count: int) -> None:
+    until(lambda: sum(part.stat().st_size for part in stager.parts()) == count, f"{count} bytes on the disk")
+
+
+@pytest.mark.parametrize("digest", [None, DIGEST])
+def test_a_killed_stager_goes_on_where_it_was(
+    stager: Stager, server: Server, processes: Processes, digest: str | None
+) -> None:
+    """kill -9 in the middle, twice: not one byte is fetched again."""
+    served = server.add("/m.gguf", MODEL)
+    served.faults.extend([Fault(hold=3 * MIB), Fault(hold=2 * MIB)])
+    arguments = url_arguments(stager.root, server.url("/m.gguf"), digest)
+    for reached in (3 * MIB, 5 * MIB):
+        process = processes.start(arguments)
+        until_received(stager, reached)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert stager.published() == []
+        assert not stager.link.is_symlink()
+    kept = server.sent
+    assert processes.start(arguments).wait() == 0
+    assert processes.message()["sha256"] == DIGEST
+    assert stager.link.read_bytes() == MODEL
+    assert [r.headers.get("Range") for r in server.gets()] == [None, f"bytes={3 * MIB}-", f"bytes={5 * MIB}-"]
+    assert server.sent - kept == len(MODEL) - 5 * MIB
+
+
+def test_sigterm_ends_at_once_and_keeps_the_bytes(stager: Stager, server: Server, processes: Processes) -> None:
+    server.add("/m.gguf", MODEL).faults.append(Fault(hold=3 * MIB))
+    arguments = url_arguments(stager.root, server.url("/m.gguf"))
+    process = processes.start(arguments)
+    until_received(stager, 3 * MIB)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    assert "kept" in processes.log().read_text()
+    assert processes.start(arguments).wait() == 0
+    assert server.gets()[1].headers["Range"] == f"bytes={3 * MIB}-"
+
+
+def test_many_pods_on_one_volume_download_once(stager: Stager, server: Server, processes: Processes) -> None:
+    """The first is held in the middle until all others have said that they wait."""
+    server.add("/m.gguf", MODEL).faults.append(Fault(hold=3 * MIB))
+    names = [f"pod-{number}" for number in range(PODS)]
+    arguments = url_arguments(stager.root, server.url("/m.gguf"))
+    running = [processes.start(arguments, name) for name in names]
+
+    def waiting() -> int:
+        return sum("waiting for it" in processes.log(name).read_text() for name in names)
+
+    until(lambda: waiting() == PODS - 1, "all others wait")
+    server.release.set()
+    assert [process.wait() for process in running] == [0] * PODS
+    assert {str(processes.message(name)["sha256"]) for name in names} == {DIGEST}
+    assert len(server.requests) == 1
+    assert stager.link.read_bytes() == MODEL
+
+
+def test_a_killed_holder_is_succeeded(stager: Stager, server: Server, processes: Processes) -> None:
+    """The lock dies with its holder, and the next one goes on with its bytes."""
+    server.add("/m.gguf", MODEL).faults.append(Fault(hold=3 * MIB))
+    arguments = url_arguments(stager.root, server.url("/m.gguf"))
+    first = processes.start(arguments, "first")
+    until_received(stager, 3 * MIB)
+    second = processes.start(arguments, "second")
+    until(lambda: "waiting for it" in processes.log("second").read_text(), "the second waits")
+    first.send_signal(signal.SIGKILL)
+    assert second.wait() == 0
+    assert server.gets()[1].headers["Range"] == f"bytes={3 * MIB}-"
+
+
+def test_a_failure_is_told_to_the_kubelet(stager: Stager, server: Server, processes: Processes) -> None:
+    assert processes.start(url_arguments(stager.root, server.url("/none.gguf"))).wait() == 1
+    assert processes.message()["reason"] == "NotFound"
+    assert "Traceback" not in processes.log().read_text()
+
+
+def test_wrong_arguments_are_told_to_the_kubelet(processes: Processes) -> None:
+    assert processes.start(["url", "--url"]).wait() == 1
+    assert processes.message()["reason"] == "InvalidSource"
