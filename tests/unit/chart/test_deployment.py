@@ -1,0 +1,106 @@
+"""The operator's pod: safe by default, and told what it reads."""
+
+import pytest
+from llama_operator.config import Config, read
+
+from tests.unit.chart.helm import Helm, Object
+
+SHA = "sha256:" + "0123456789abcdef" * 4
+
+
+def container(helm: Helm, values: Object | None = None) -> Object:
+    (found,) = helm.one("Deployment", values)["spec"]["template"]["spec"]["containers"]
+    assert isinstance(found, dict)
+    return found
+
+
+def config(helm: Helm, values: Object | None = None) -> Config:
+    """What the operator makes of its environment."""
+    return read({variable["name"]: variable["value"] for variable in container(helm, values)["env"]})
+
+
+def test_operator_understands_the_defaults(helm: Helm) -> None:
+    assert config(helm) == Config(
+        stage_image="localhost/llama-operator:0.1.0", server_images={"cpu": "localhost/llama-server:0.1.0"}
+    )
+
+
+def test_operator_understands_every_setting(helm: Helm) -> None:
+    values = {
+        "image": {"repository": "r.example/op", "tag": "7"},
+        "serverImages": {"cpu": {"repository": "r.example/cpu"}, "cuda": {"repository": "r.example/cuda", "tag": "8"}},
+        "watch": {"namespaces": ["team-a", "team-b"]},
+        "resyncSeconds": 1000000,
+        "logFormat": "text",
+    }
+    assert config(helm, values) == Config(
+        stage_image="r.example/op:7",
+        server_images={"cpu": "r.example/cpu:0.1.0", "cuda": "r.example/cuda:8"},
+        namespaces=("team-a", "team-b"),
+        resync_seconds=1000000,
+        log_format="text",
+    )
+
+
+def test_model_pods_are_staged_with_the_operators_own_image(helm: Helm) -> None:
+    values = {"image": {"repository": "r.example/op", "digest": SHA}}
+    assert config(helm, values).stage_image == container(helm, values)["image"] == f"r.example/op@{SHA}"
+
+
+def test_digest_beats_tag(helm: Helm) -> None:
+    image = {"repository": "r.example/x", "tag": "7", "digest": SHA}
+    chosen = config(helm, {"image": image, "serverImages": {"cpu": image, "cuda": image}})
+    assert {chosen.stage_image, *chosen.server_images.values()} == {f"r.example/x@{SHA}"}
+
+
+@pytest.mark.parametrize(
+    ("probe", "path"),
+    [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")],
+)
+def test_probes_ask_where_the_operator_answers(helm: Helm, probe: str, path: str) -> None:
+    built = container(helm)
+    assert built["ports"] == [{"name": "health", "containerPort": config(helm).health_port}]
+    assert built[probe]["httpGet"] == {"path": path, "port": "health"}
+
+
+def test_there_is_never_more_than_one_operator(helm: Helm) -> None:
+    spec = helm.one("Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_placement_reaches_the_pod(helm: Helm) -> None:
+    values: Object = {
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "imagePullSecrets": [{"name": "registry"}],
+        "priorityClassName": "system-cluster-critical",
+    }
+    spec = helm.one("Deployment", values)["spec"]["template"]["spec"]
+    assert {key: spec[key] for key in values} == values
+
+
+def test_labels_and_annotations_reach_the_pod_and_leave_the_selector_alone(helm: Helm) -> None:
+    values = {"podLabels": {"team": "pod"}, "podAnnotations": {"note": "1"}, "commonLabels": {"team": "all"}}
+    spec = helm.one("Deployment", values)["spec"]
+    meta = spec["template"]["metadata"]
+    assert meta["labels"]["team"] == "pod"
+    assert meta["annotations"] == {"note": "1"}
+    selector = spec["selector"]["matchLabels"]
+    assert selector == {"app.kubernetes.io/name": "llama-operator", "app.kubernetes.io/instance": "llama-operator"}
+    assert selector.items() <= meta["labels"].items()
+
+
+def test_common_labels_are_on_every_object(helm: Helm) -> None:
+    objects = helm.objects({"commonLabels": {"team": "all"}, "watch": {"namespaces": ["a"]}})
+    assert {obj["metadata"]["labels"].get("team") for obj in objects} == {"all"}
+
+
+def test_pod_of_the_test_is_no_pod_of_the_operator(helm: Helm) -> None:
+    selector = helm.one("Deployment")["spec"]["selector"]["matchLabels"]
+    assert not selector.items() <= helm.one("Pod", test=True)["metadata"]["labels"].items()
+
+
+def test_longest_names_fit_into_a_label(helm: Helm) -> None:
+    objects = helm.objects({"fullnameOverride": "x" * 58})
+    assert max(len(obj["metadata"]["name"]) for obj in objects) == 63
