@@ -100,7 +100,7 @@ def _event(model: Object, event: Event, now: datetime, host: str) -> Object:
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
+        "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]},
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": f"{constants.GROUP}/{constants.FIELD_MANAGER}",
         "reportingInstance": host,

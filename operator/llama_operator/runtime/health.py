@@ -60,10 +60,13 @@ class Health:
         lines = ["# TYPE llama_operator_api_calls_total counter"]
         for (verb, kind, code), count in sorted(self.calls().items()):
             lines.append(f'llama_operator_api_calls_total{{verb="{verb}",kind="{kind}",code="{code}"}} {count}')
+        lines += ["# TYPE llama_operator_reconciles_total counter"]
+        lines += [f"llama_operator_reconciles_total {self.queue.finished}"]
         gauges: dict[str, float] = {
             "models": len(self.cache.models()),
             "cached_objects": self.cache.count(),
-            "queue_depth": self.queue.depth(),
+            "queue_waiting": self.queue.depth(),
+            "queue_busy": self.queue.busy(),
         }
         if self.resync.listed_at is not None:
             gauges["list_age_seconds"] = self.clock() - self.resync.listed_at

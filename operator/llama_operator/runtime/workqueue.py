@@ -37,6 +37,8 @@ class WorkQueue(Generic[K]):
         self._wake = asyncio.Event()
         self._closed = False
         self._moved_at = clock()
+        self.finished = 0
+        """Keys that were given back, in the life of the process."""
 
     def add(self, key: K) -> None:
         """Work on the key as soon as a worker is free."""
@@ -94,6 +96,7 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         self._busy.discard(key)
         self._moved_at = self._clock()
+        self.finished += 1
         if key in self._dirty:
             self._ready.append(key)
             self._wake.set()
@@ -109,6 +112,10 @@ class WorkQueue(Generic[K]):
     def depth(self) -> int:
         """Keys that wait for a worker."""
         return len(self._ready)
+
+    def busy(self) -> int:
+        """Keys that are with a worker."""
+        return len(self._busy)
 
     def stuck_for(self) -> float:
         """Seconds since a key was last finished, while there is work; 0 without work."""

@@ -1,0 +1,126 @@
+"""The operator as it really runs: a process of its own, seen through its log and its /metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+_CALLS = re.compile(r'llama_operator_api_calls_total\{verb="(\w+)",kind="(\w+)",code="(\d+)"\} (\d+)')
+_VALUE = re.compile(r"^llama_operator_(\w+) ([\d.e+-]+)$", re.MULTILINE)
+WRITES = frozenset({"apply", "patch_status", "delete", "create"})
+
+
+def eventually(check: Callable[[], T], timeout: float = 30) -> T:
+    """The first result of `check` that raises no AssertionError; its last error when the time (seconds) is over."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return check()
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Operator:
+    """One run of `python -m llama_operator`. Starts at once; `ready` waits until it has listed everything."""
+
+    def __init__(self, kubeconfig: Path, log: Path, **env: str) -> None:
+        port = free_port()
+        self.log = log
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5)
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "llama_operator"],
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": "operator",
+                    "KUBECONFIG": str(kubeconfig),
+                    "STAGE_IMAGE": "operator:1",
+                    "SERVER_IMAGE_CPU": "server:1",
+                    "LOG_FORMAT": "text",
+                    "HEALTH_PORT": str(port),
+                    **env,
+                },
+                stdout=stream,
+                stderr=stream,
+            )
+
+    def ready(self) -> Operator:
+        eventually(lambda: self._expect("/readyz", 200))
+        return self
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL: no last words."""
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+    def stop(self, seconds: float = 15) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+    def settle(self, reconciles: int = 0) -> None:
+        """Wait until at least so many reconciles have ended and no key waits or is worked on."""
+
+        def settled() -> None:
+            values = self.values()
+            assert values["reconciles_total"] >= reconciles, values
+            assert values["queue_waiting"] == values["queue_busy"] == 0, values
+
+        eventually(settled)
+
+    @contextlib.contextmanager
+    def reconciling(self) -> Iterator[None]:
+        """What is done inside makes it reconcile; wait until it has."""
+        before = int(self.values()["reconciles_total"])
+        yield
+        self.settle(before + 1)
+
+    def values(self) -> dict[str, float]:
+        return {name: float(value) for name, value in _VALUE.findall(self._metrics())}
+
+    def writes(self) -> Counter[tuple[str, str]]:
+        """Writing calls so far, by verb and kind, whatever came back."""
+        counted: Counter[tuple[str, str]] = Counter()
+        for verb, kind, _, count in _CALLS.findall(self._metrics()):
+            if verb in WRITES:
+                counted[verb, kind] += int(count)
+        return counted
+
+    def lines(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+    def _metrics(self) -> str:
+        return self._http.get("/metrics").text
+
+    def _expect(self, path: str, code: int) -> None:
+        assert self.alive(), f"the operator has ended:\n{self.log.read_text()}"
+        try:
+            answer = self._http.get(path)
+        except httpx.TransportError as error:
+            raise AssertionError(f"no answer yet: {error}") from error
+        assert answer.status_code == code, answer.text
