@@ -37,12 +37,15 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A file that was downloaded as a whole and found bad. While the server offers the very same one (same strong
-    ETag and length), a restarted container repeats the verdict and not the download."""
+    """A file that was downloaded as a whole and found bad. Once a second download has brought the very same bytes,
+    the fault is not on the way: while the server offers that file (same strong ETag and length), a restarted
+    container repeats the verdict and not the download."""
 
     source: str
     validator: str
     total: int
+    found: str
+    confirmed: bool
     reason: Reason
     message: str
 
@@ -153,17 +156,30 @@ class Partial:
 
     def reject(self, failure: Failure) -> None:
         """The whole file is bad: drop it, and remember so."""
-        if self.note and self.note.total is not None and self.note.validator.startswith('"'):
+        note = self.note
+        if note and note.total is not None and note.validator.startswith('"'):
+            known, found = self._rejection(note), self.hexdigest()
             rejection = Rejection(
-                self.note.source, self.note.validator, self.note.total, failure.reason, failure.message
+                source=note.source,
+                validator=note.validator,
+                total=note.total,
+                found=found,
+                confirmed=known is not None and known.found == found,
+                reason=failure.reason,
+                message=failure.message,
             )
             write_note(self._rejection_path, rejection)
         self.discard()
 
     def check_rejected(self, note: Note) -> None:
+        known = self._rejection(note)
+        if known and known.confirmed:
+            raise Failure(known.reason, f"{known.message} (downloaded twice; the source still offers the same file)")
+
+    def _rejection(self, note: Note) -> Rejection | None:
         known = read_note(self._rejection_path, Rejection)
-        if known and (known.source, known.validator, known.total) == (note.source, note.validator, note.total):
-            raise Failure(known.reason, f"{known.message} (seen before; the source still offers the same file)")
+        same = known and (known.source, known.validator, known.total) == (note.source, note.validator, note.total)
+        return known if same else None
 
     def _remember(self) -> None:
         if self.note:

@@ -134,15 +134,26 @@ def test_a_wrong_digest_names_both_and_leaves_nothing(stager: Stager, server: Se
     assert stager.parts() == []
 
 
-def test_a_restart_after_a_wrong_digest_does_not_download_again(stager: Stager, server: Server) -> None:
+def test_a_wrong_file_is_downloaded_twice_and_then_no_more(stager: Stager, server: Server) -> None:
+    """Twice the same wrong bytes: the source has them. Then only the headers are looked at, until they change."""
     served = server.add("/m.gguf", OTHER)
     refused(stager, server, sha256(MODEL))
-    # The server may have pushed some bytes into the socket's buffers before we hang up: count what we kept.
     again = refused(stager, server, sha256(MODEL))
-    assert again.reason is Reason.DIGEST_MISMATCH
-    assert "seen before" in again.message
+    assert "downloaded twice" not in again.message
+    known = refused(stager, server, sha256(MODEL))
+    assert known.reason is Reason.DIGEST_MISMATCH
+    assert "downloaded twice" in known.message
     assert stager.parts()[0].stat().st_size == 0
     served.data, served.etag = MODEL, '"v2"'
+    assert stager.url(server.url("/m.gguf"), sha256(MODEL)).sha256 == sha256(MODEL)
+
+
+def test_damage_on_the_way_is_not_held_against_the_source(stager: Stager, server: Server) -> None:
+    served = server.add("/m.gguf", MODEL)
+    for bit in (1, 2):
+        served.data = MODEL[:-1] + bytes([MODEL[-1] ^ bit])
+        refused(stager, server, sha256(MODEL))
+    served.data = MODEL
     assert stager.url(server.url("/m.gguf"), sha256(MODEL)).sha256 == sha256(MODEL)
 
 
