@@ -76,6 +76,7 @@ def ensure(*names: str) -> dict[str, Path]:
         for name, path in found.items():
             if not path.exists():
                 _build(name, path)
+                store.forget_old(path.parent.parent, "*")
     return found
 
 
@@ -85,7 +86,7 @@ def target(name: str) -> Path:
     module = MODULES / binary.module
     inputs = [module / "go.mod", module / "go.sum", *_sources(module, binary)]
     key = paths.content_key(*inputs, extra=[golang.version(module), link_flags(name), *golang.FLAGS.values()])
-    return paths.CACHE / "bin" / key / name
+    return paths.CACHE / "bin" / name / key / name
 
 
 def link_flags(name: str) -> str:
@@ -110,13 +111,9 @@ def _kubernetes_stamps(text: str) -> Iterable[str]:
 def _build(name: str, path: Path) -> None:
     binary = BINARIES[name]
     log = paths.LOGS / f"go-{name}.log"
-    with shell.step(f"build {name} {version(name) if binary.origin else ''}".rstrip()), store.publish(path) as partial:
-        module = MODULES / binary.module
-        if name == "traefik":
-            with lego.trimmed(module) as copy:
-                golang.build(copy, binary.package, link_flags(name), partial, log)
-        else:
-            golang.build(module, binary.package, link_flags(name), partial, log)
+    title = f"build {name} {version(name)}" if binary.origin else f"build {name}"
+    with shell.step(title), store.publish(path) as partial, lego.trimmed(MODULES / binary.module) as module:
+        golang.build(module, binary.package, link_flags(name), partial, log)
 
 
 def _sources(module: Path, binary: Binary) -> list[Path]:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from ground import paths, shell, store
 
-FLAGS = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false"}
-"""Static binaries without paths of the machine in them; versions as go.mod and go.sum pin them, or an error."""
+FLAGS = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false -modcacherw"}
+"""Static binaries without paths of the machine in them; versions as go.mod and go.sum pin them, or an error.
+
+What Go downloads stays writable, so that it can be removed like anything else.
+"""
 
 
 def version(module: Path) -> str:
@@ -34,7 +37,9 @@ def required(go_mod: str, module: str) -> str:
 def download(module: str, at: str) -> Path:
     """Have one module in Go's module cache, checked against the checksum database: its folder (read-only)."""
     with store.scratch("download") as folder:
-        answer = shell.output(["go", "mod", "download", "-json", f"{module}@{at}"], cwd=folder, env=caches())
+        answer = shell.output(
+            ["go", "mod", "download", "-json", f"{module}@{at}"], cwd=folder, env={**FLAGS, **caches()}
+        )
     return Path(json.loads(answer)["Dir"])
 
 
@@ -53,7 +58,7 @@ def caches() -> dict[str, str]:
     """
     own = {"GOCACHE": _home() / "build", "GOMODCACHE": _home() / "mod"}
     settings = json.loads(shell.output(["go", "env", "-json", *own]))
-    return {name: str(own[name]) for name in own if not Path(settings[name]).is_dir()}
+    return {name: str(path) for name, path in own.items() if not Path(settings[name]).is_dir()}
 
 
 @contextmanager
@@ -61,8 +66,6 @@ def tidied() -> Iterator[None]:
     """Remove the ground's own Go caches once everything is built; a failure leaves them, so the next try is short."""
     yield
     if _home().exists():
-        # Go keeps sources read-only, folders too: only Go itself removes them easily.
-        shell.output(["go", "clean", "-modcache"], env=caches())
         shutil.rmtree(_home())
 
 

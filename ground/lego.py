@@ -16,11 +16,15 @@ STUB = "dns_stub.go.txt"
 
 @contextmanager
 def trimmed(module: Path) -> Iterator[Path]:
-    """Yield a copy of Traefik's build module in which `./lego`, the target of its `replace`, is there."""
+    """Yield a copy of the module in which `./lego`, the target of its `replace`, is there; or just the module."""
+    go_mod = (module / "go.mod").read_text()
+    if MODULE not in go_mod:
+        yield module
+        return
     with store.scratch("traefik") as folder:
         for name in ("go.mod", "go.sum"):
             shutil.copy(module / name, folder / name)
-        at = golang.required((module / "go.mod").read_text(), MODULE)
+        at = golang.required(go_mod, MODULE)
         copy = folder / "lego"
         shutil.copytree(golang.download(MODULE, at), copy, ignore=_left_out, copy_function=shutil.copyfile)
         for path in (copy, *copy.rglob("*")):

@@ -10,7 +10,7 @@ from pathlib import Path
 from ground import paths
 
 KEPT_VERSIONS = 2
-"""How many versions of one image's archive stay: the one in use, and the one before, for a step back."""
+"""How many versions of one thing stay: the one in use, and the one before, for a step back."""
 
 
 @contextmanager
@@ -46,7 +46,10 @@ def publish(target: Path) -> Iterator[Path]:
 
 
 def forget_old(folder: Path, pattern: str, keep: int = KEPT_VERSIONS) -> None:
-    """Remove all but the `keep` newest files of `folder` whose name matches."""
+    """Remove all but the `keep` newest things in `folder` whose name matches."""
     found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found[keep:]:
-        path.unlink()
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
