@@ -1,7 +1,7 @@
 """Does what exists still say what we want? Compares the fields that we set, and nothing else.
 
 Whatever others add - a sidecar, an annotation, the API server's defaults - is theirs and stays. Fields that we once
-set and no longer want are found by the applied-hash annotation (see `plan`), not here.
+set and no longer want are found by the applied-hash annotation, which is one of those that we set.
 """
 
 from __future__ import annotations

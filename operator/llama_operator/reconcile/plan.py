@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from llama_operator.constants import APPLIED_HASH
 from llama_operator.reconcile.drift import holds
 
 Object = dict[str, Any]
@@ -35,8 +34,8 @@ def controller_uid(obj: Object) -> str | None:
 def plan(desired: list[Object], observed: list[Object]) -> Plan:
     """Compare.
 
-    A child is applied when it is absent, when it was last applied from something else (its hash differs: so a field
-    that is no longer wanted is taken back), or when a field that we set has another value now (drift). Observed
+    A child is applied when it is absent, or when a field that we set has another value now (drift). One of these
+    fields is the hash of what was last applied, so a field that is no longer wanted is taken back, too. Observed
     objects of another owner - left over from a deleted model of this name - count as absent and are never deleted. A
     child that is being deleted is left alone: its end is an event, and then it is absent.
     """
@@ -54,8 +53,7 @@ def _differs(desired: Object, observed: Object | None) -> bool:
         return True
     if _terminating(observed):
         return False
-    applied = observed["metadata"].get("annotations", {}).get(APPLIED_HASH)
-    return bool(applied != desired["metadata"]["annotations"][APPLIED_HASH]) or not holds(desired, observed)
+    return not holds(desired, observed)
 
 
 def _terminating(obj: Object) -> bool:
