@@ -8,6 +8,7 @@ import yaml
 from llama_operator.api.conditions import Reason, Type
 
 from hack import crd_docs
+from tests.unit.resources.models import EXAMPLES
 
 
 def test_the_page_is_current() -> None:
@@ -38,3 +39,10 @@ def test_every_rule_of_the_crd_is_told() -> None:
     messages = re.findall(r'message: "(.+)"$', crd, re.MULTILINE)
     assert len(messages) == crd.count("- rule: ")
     assert [message for message in messages if message not in page] == []
+
+
+def test_every_example_is_listed() -> None:
+    listed = re.findall(
+        r"^\| \[(.+?)\]\((.+?)\) \|", (crd_docs.REPO / "examples" / "README.md").read_text(), re.MULTILINE
+    )
+    assert [name for name, link in listed if name == link] == [path.name for path in EXAMPLES]
