@@ -11,6 +11,7 @@ from llama_operator.api.conditions import Reason
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import Client
 from llama_operator.reconcile import guard
+from llama_operator.reconcile.damper import Damper
 from llama_operator.reconcile.plan import Plan, controller_uid
 from llama_operator.reconcile.plan import key as ref_of
 from llama_operator.reconcile.refusals import Outcome, Refusals
@@ -42,10 +43,12 @@ class Executor:
         self._client = client
         self._refusal_seconds = refusal_seconds
         self._refusals = Refusals(clock)
+        self._damper = Damper(clock)
 
     def forget(self, key: Key) -> None:
         """The model has gone."""
         self._refusals.forget(key)
+        self._damper.forget(key)
 
     async def execute(self, model: Object, plan: Plan, observed: list[Object]) -> Outcome:
         """Apply, then prune: nothing is deleted while something that may replace it could not be applied.
@@ -74,6 +77,10 @@ class Executor:
         refused = self._refusals.recall(key, ref, request)
         if refused:
             return refused
+        wait = self._damper.wait(key, ref, request)
+        if wait:
+            log.warning("does not hold", model="/".join(key), kind=ref[0], name=ref[1], retry_in=round(wait, 1))
+            return Outcome(again=wait)
         if seen is None:
             match await guard.name_of(self._client, child):
                 case guard.Name.LEFTOVER:
@@ -94,6 +101,7 @@ class Executor:
             await self._look_again(child)
             raise
         self._cache.store(ref[0], answer)
+        self._damper.wrote(key, ref, request)
         log.info("applied", model="/".join(key), kind=ref[0], name=ref[1], why=_why(child, seen))
         return Outcome()
 

@@ -19,6 +19,8 @@ from llama_operator.runtime.workqueue import WorkQueue
 Lister = Callable[[str, str | None], Awaitable[tuple[list[dict[str, Any]], int]]]
 """(kind, namespace or None for all) -> objects and the version of the list."""
 
+SETTLE_SECONDS = 30.0
+"""After which the first list is made again: what was deleted between it and the first list of kopf went unseen."""
 FIRST_PAUSE = 1.0
 LAST_PAUSE = 60.0
 JITTER = 0.1
@@ -63,9 +65,10 @@ class Resync:
 
     async def run(self) -> None:
         """List everything again and again. Never returns."""
+        await self._sleep(min(SETTLE_SECONDS, self._period))
         while True:
-            await self._sleep(self._period * (1 + JITTER * (2 * self._chance() - 1)))
             await self._until_listed()
+            await self._sleep(self._period * (1 + JITTER * (2 * self._chance() - 1)))
 
     async def _until_listed(self) -> None:
         pause = FIRST_PAUSE

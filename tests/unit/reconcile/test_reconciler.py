@@ -12,6 +12,7 @@ import pytest
 from llama_operator.config import Config
 from llama_operator.constants import KIND
 from llama_operator.kube import errors, kinds
+from llama_operator.reconcile import damper
 from llama_operator.reconcile import executor as executor_module
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.reconciler import PATIENCE, Reconciler
@@ -326,6 +327,40 @@ class TestRefusals:
         assert world.ready()["reason"] == "Forbidden"
         assert await world.reconcile() == REFUSAL_SECONDS
         assert world.api.requests == []
+
+
+class TestQuarrels:
+    """Somebody undoes what we write, each time and at once."""
+
+    async def repairs(self, world: World, rounds: int) -> list[float | None]:
+        again = []
+        for _ in range(rounds):
+            world.edit(SERVICE, spec={**world.api.objects[SERVICE]["spec"], "type": "NodePort"})
+            again.append(await world.reconcile())
+        return again
+
+    async def test_are_given_up_slowly(self, world: World) -> None:
+        await world.reconcile()
+        assert await self.repairs(world, damper.FREE - 1) == [None] * (damper.FREE - 1)
+        assert await self.repairs(world, 2) == [damper.FIRST_DELAY] * 2
+        assert world.writes() == []
+        world.now += damper.FIRST_DELAY
+        assert await world.reconcile() is None
+        assert world.writes() == [("PATCH", SERVICE)]
+        assert await self.repairs(world, 1) == [2 * damper.FIRST_DELAY]
+
+    async def test_do_not_delay_a_new_spec(self, world: World) -> None:
+        await world.reconcile()
+        await self.repairs(world, damper.FREE)
+        world.model(generation=2, service={"port": 9000})
+        assert await world.reconcile() is None
+        assert world.api.objects[SERVICE]["spec"]["ports"][0]["port"] == 9000
+
+    async def test_are_forgotten_after_a_while(self, world: World) -> None:
+        await world.reconcile()
+        await self.repairs(world, damper.FREE)
+        world.now += damper.CALM_SECONDS + 1
+        assert await self.repairs(world, 1) == [None]
 
 
 class TestPassingTroubles:
