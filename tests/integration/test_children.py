@@ -16,7 +16,7 @@ from llama_operator.reconcile.plan import Plan, plan
 from llama_operator.resources import build
 
 from tests.integration.server import Object, RefusedError, Server
-from tests.unit.resources.models import CONFIG, EXAMPLES, example
+from tests.unit.resources.models import CONFIG, EXAMPLES, example, raw
 
 NAMESPACE = "test-children"
 COLLECTIONS = {
@@ -120,6 +120,26 @@ def test_one_model_through_all_examples(server: Server) -> None:
 def child_strategy(children: list[Object]) -> dict[str, Any]:
     strategy: dict[str, Any] = next(c for c in children if c["kind"] == "Deployment")["spec"]["strategy"]
     return strategy
+
+
+def test_what_the_api_server_rewrites_is_no_drift(server: Server) -> None:
+    """Quantities come back in their shortest form, an empty value not at all."""
+    manifest = raw(
+        resources={"limits": {"cpu": "1000m", "memory": "1.5Gi"}, "requests": {"cpu": 1, "memory": "1e9"}},
+        engine={"env": [{"name": "EMPTY", "value": ""}]},
+        storage={"claim": {"size": "1024Mi"}},
+    )
+    manifest["metadata"] |= {"namespace": NAMESPACE, "name": "rewritten"}
+    children = build(parse(manifest), CONFIG)
+    carry_out(server, plan(children, []))
+    seen = {obj["kind"]: obj for obj in observe(server, "rewritten")}
+    container = seen["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"] == {
+        "limits": {"cpu": "1", "memory": "1536Mi"},
+        "requests": {"cpu": "1", "memory": "1e9"},
+    }
+    assert container["env"] == [{"name": "EMPTY"}]
+    assert plan(children, list(seen.values())) == NOTHING
 
 
 def test_others_may_add_and_may_not_change(server: Server) -> None:

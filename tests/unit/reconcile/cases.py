@@ -1,0 +1,214 @@
+"""Models in every state there is: what exists, and the reasons that the conditions must then have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from llama_operator.api.conditions import STAGING_FAILURES
+from llama_operator.reconcile.status import PERMANENT, Failure, Observed, compute
+
+from tests.unit.reconcile.objects import (
+    LATER,
+    Object,
+    answering,
+    condition,
+    container,
+    observed,
+    pod,
+    running,
+    serving,
+    stage_failed,
+    staging,
+    terminated,
+    unscheduled,
+    waiting,
+)
+from tests.unit.resources.models import raw
+
+NOW, SOON = "2026-11-24T03:00:00Z", "2026-11-24T03:00:10Z"
+INGRESS: dict[str, Any] = {"ingress": {"host": "a.example.com"}}
+LOADING = serving(container("llama-server", running()))
+CRASHED = serving(container("llama-server", waiting("CrashLoopBackOff"), terminated(1, "E bad flag"), 1))
+EVICTED = pod(name="tiny-a", phase="Failed", reason="Evicted", message="disk pressure")
+FORBIDDEN = condition("ReplicaFailure", True, reason="FailedCreate", message="violates PodSecurity")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What there is, and the reasons of Ready, Staged, Available and Exposed; then Reconciling, Stalled or neither."""
+
+    name: str
+    observed: Observed
+    reasons: str
+    spec: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+    words: str = ""
+
+
+def case(name: str, pods: list[Object], reasons: str, *, words: str = "", **given: Any) -> Case:
+    status, ip, spec = given.pop("status", None), given.pop("ingress_ip", None), given
+    return Case(name, observed(pods, status=status, ingress_ip=ip, **spec), reasons, spec, words=words)
+
+
+def rollout(updated: int, available: int, replicas: int) -> Object:
+    return {"updatedReplicas": updated, "availableReplicas": available, "replicas": replicas, "readyReplicas": 1}
+
+
+def server(state: Object, last: Object | None = None) -> Object:
+    return serving(container("llama-server", state, last))
+
+
+CASES = [
+    Case("new", Observed(), "Staging Staging Pending ServiceMissing Reconciling"),
+    case("no pod yet", [], "Staging Staging Pending Exposed Reconciling"),
+    case("staging", [staging()], "Staging Staging Pending Exposed Reconciling"),
+    case(
+        "no room", [unscheduled("no room")], "Unschedulable Staging Unschedulable Exposed Reconciling", words="no room"
+    ),
+    case(
+        "quota or policy",
+        [],
+        "PodsRefused Staging PodsRefused Exposed Reconciling",
+        status={"conditions": [FORBIDDEN]},
+        words="violates PodSecurity",
+    ),
+    case(
+        "stager's image",
+        [pod(stage=container("stage", waiting("ErrImagePull")))],
+        "ImagePullFailed ImagePullFailed Pending Exposed Reconciling",
+    ),
+    case(
+        "token missing",
+        [pod(stage=container("stage", waiting("CreateContainerConfigError", "secret not found")))],
+        "ContainerConfigInvalid ContainerConfigInvalid Pending Exposed Reconciling",
+    ),
+    *(
+        case(
+            f"stager: {reason}",
+            [stage_failed(reason)],
+            f"{reason} {reason} Pending Exposed {'Stalled' if reason in PERMANENT else 'Reconciling'}",
+        )
+        for reason in sorted(STAGING_FAILURES)
+    ),
+    case("loading", [LOADING], "Starting Staged Starting Exposed Reconciling"),
+    case(
+        "server's image",
+        [server(waiting("ImagePullBackOff"))],
+        "ImagePullFailed Staged ImagePullFailed Exposed Reconciling",
+    ),
+    case("crashes", [CRASHED], "ServerCrashed Staged ServerCrashed Exposed Reconciling", words="E bad flag"),
+    case(
+        "out of memory",
+        [server(waiting("CrashLoopBackOff"), terminated(137, reason="OOMKilled"))],
+        "OutOfMemory Staged OutOfMemory Exposed Reconciling",
+    ),
+    case(
+        "hangs",
+        [serving(container("llama-server", running()), ready=condition("Ready", False, since=LATER))],
+        "Unresponsive Staged Unresponsive Exposed Reconciling",
+    ),
+    case("evicted", [EVICTED], "PodFailed PodFailed PodFailed Exposed Reconciling", words="Evicted: disk pressure"),
+    case("evicted and replaced", [EVICTED, answering()], "Ready Staged Available Exposed"),
+    case("answers", [answering()], "Ready Staged Available Exposed", words="1 of 1 servers answer"),
+    case("scaled to zero", [], "ScaledToZero ScaledToZero ScaledToZero Exposed", replicas=0),
+    case("going down to zero", [answering()], "ScaledToZero ScaledToZero ScaledToZero Exposed", replicas=0),
+    case("Ingress ignored", [answering()], "IngressPending Staged Available IngressPending Reconciling", **INGRESS),
+    case("Ingress taken up", [answering()], "Ready Staged Available Exposed", ingress_ip="10.0.0.1", **INGRESS),
+    case(
+        "no load balancer",
+        [answering()],
+        "LoadBalancerPending Staged Available LoadBalancerPending Reconciling",
+        service={"type": "LoadBalancer"},
+    ),
+    case(
+        "load balancer",
+        [answering()],
+        "Ready Staged Available Exposed",
+        service={"type": "LoadBalancer"},
+        ingress_ip="10.0.0.1",
+    ),
+    case(
+        "old version answers, new one loads",
+        [answering(name="tiny-a", version="old"), serving(container("llama-server", running()), name="tiny-b")],
+        "RollingOut Staged Available Exposed Reconciling",
+        status=rollout(1, 1, 2),
+    ),
+    case(
+        "old version answers, new one stages",
+        [answering(name="tiny-a", version="old"), staging(name="tiny-b")],
+        "Staging Staging Available Exposed Reconciling",
+        status=rollout(1, 1, 2),
+    ),
+    case(
+        "old version answers, new one has another digest",
+        [answering(name="tiny-a", version="old"), stage_failed("DigestMismatch", name="tiny-b")],
+        "DigestMismatch DigestMismatch Available Exposed Stalled",
+        status=rollout(1, 1, 2),
+    ),
+    case(
+        "old version answers, new one crashes",
+        [answering(name="tiny-a", version="old"), CRASHED],
+        "ServerCrashed Staged Available Exposed Reconciling",
+        status=rollout(1, 1, 2),
+        words="E bad flag",
+    ),
+    case(
+        "old version answers, no room for the new one",
+        [answering(name="tiny-a", version="old"), unscheduled("no room", name="tiny-b")],
+        "Unschedulable Staging Available Exposed Reconciling",
+        status=rollout(1, 1, 2),
+        words="no room",
+    ),
+    case(
+        "old version answers, the policy refuses the new one",
+        [answering(name="tiny-a", version="old")],
+        "PodsRefused Staging Available Exposed Reconciling",
+        status=rollout(0, 1, 1) | {"conditions": [FORBIDDEN]},
+    ),
+    case(
+        "all answer, but the controller has not seen the new version yet",
+        [answering()],
+        "RollingOut Staged Available Exposed Reconciling",
+        status={"observedGeneration": 0},
+    ),
+    case(
+        "two of three answer",
+        [answering(name="tiny-a"), answering(name="tiny-b"), serving(container("llama-server", running()))],
+        "RollingOut Staged Available Exposed Reconciling",
+        replicas=3,
+    ),
+    case(
+        "one of two crashes, whatever the order of their names",
+        [serving(container("llama-server", running()), name="tiny-a"), CRASHED],
+        "ServerCrashed Staged ServerCrashed Exposed Reconciling",
+        replicas=2,
+    ),
+    *(
+        Case(
+            f"operator: {reason}",
+            observed([answering()]),
+            f"{reason} Staged Available Exposed Stalled",
+            failure=Failure(reason, "why"),
+            words="why",
+        )
+        for reason in ("Invalid", "NameConflict", "Forbidden", "APIError")
+    ),
+]
+
+
+def judge(case: Case, old: Object | None = None, now: str = NOW) -> Object:
+    manifest = raw(**case.spec) | ({"status": old} if old is not None else {})
+    return compute(manifest, case.observed, case.failure, now)
+
+
+def by_type(status: Object) -> dict[str, Object]:
+    return {c["type"]: c for c in status["conditions"]}
+
+
+def pairs() -> Iterator[tuple[Case, Case]]:
+    for before in CASES:
+        for after in CASES:
+            if before.spec == after.spec:
+                yield before, after
