@@ -121,5 +121,6 @@ def _plain(path: Path) -> Path:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     """Stop here and now. Whatever is half done looks the same as after a crash, and the next run goes on from it."""
-    report.say("terminated; what has been downloaded is kept")
+    # Not print(): the signal may have come in the middle of one.
+    os.write(1, b"terminated; what has been downloaded is kept\n")
     os._exit(_TERMINATED)
