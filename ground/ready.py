@@ -1,6 +1,7 @@
 """Install the addons and wait until the cluster can do what it is for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import yaml
 
@@ -19,12 +20,19 @@ ROLLED_OUT = ("Deployment", "DaemonSet", "StatefulSet")
 Workload = tuple[str, str, str]
 
 
-def install(target: Cluster, manifests: Sequence[str]) -> None:
-    """Bring the addons, then wait for them, the name server, storage and all nodes."""
+def install(target: Cluster, manifests: Sequence[str], archives: Mapping[str, Path]) -> None:
+    """Bring the addons, then wait for them, the name server, storage and all nodes.
+
+    `archives` are the addons' images by reference; a node image of the day has them already.
+    """
     kubectl = [str(target.kubectl)]
     environment = target.environment()
     dns = ["patch", "deployment/coredns", "--namespace=kube-system", f"--patch={QUICK_DNS}"]
     shell.run([*kubectl, *dns], log=LOG, env=environment)
+    for reference, archive in archives.items():
+        if not target.has(reference):
+            with shell.step(f"load {reference}"):
+                target.load(archive)
     if manifests:
         with shell.step("install Traefik and metrics-server"):
             target.apply(manifests)

@@ -23,13 +23,17 @@ def up(nodes: int, *, bare: bool = False) -> None:
             ports = kindconfig.Ports.from_environment()
             RECORD.write_text(json.dumps({"way": way.value, "http": ports.http, "https": ports.https}))
         target = current()
-        reference = _node_image(target, made)
+        archives = addons.archives(way.value)
+        reference = _node_image(target, made, archives)
         if started:
             target.delete()  # what an earlier engine left; its nodes do not survive a restart
         _have_nodes(target, reference, nodes)
         target.connect()
         target.have_kubectl()
-        ready.install(target, [] if bare else addons.manifests(way.value))
+        if bare:
+            ready.install(target, [], {})
+        else:
+            ready.install(target, addons.manifests(way.value), archives)
 
 
 def down() -> None:
@@ -70,13 +74,13 @@ def _decide() -> Way:
     return choice.way
 
 
-def _node_image(target: Cluster, made: Mapping[str, Path]) -> str:
+def _node_image(target: Cluster, made: Mapping[str, Path], archives: Mapping[str, Path]) -> str:
     own = os.environ.get(choose.NODE_IMAGE_VARIABLE)
     if own:
         return own
     if target.way is Way.DOCKER:
         return kindconfig.NODE_IMAGE
-    return image.ensure(made, target.environment())
+    return image.ensure(made, archives, target.environment())
 
 
 def _have_nodes(target: Cluster, reference: str, wanted: int) -> None:

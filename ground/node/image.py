@@ -54,22 +54,29 @@ SETTINGS = (
 )
 
 
-def key(binaries: Mapping[str, Path]) -> str:
-    """The content the node image is made of, as a short key."""
+def key(binaries: Mapping[str, Path], addons: Mapping[str, Path]) -> str:
+    """The content the node image is made of, as a short key.
+
+    A binary stands under a key of its own content, and so does an addon's image by its reference.
+    """
     files = [*sorted(HERE.glob("*.py")), HERE / "files", HERE / "pod-network.sh"]
-    return paths.content_key(*files, *(binaries[name] for name in BINARIES), extra=[SUITE, *PACKAGES])
+    built = [binaries[name].parent.name for name in BINARIES]
+    return paths.content_key(*files, extra=[SUITE, *PACKAGES, *built, *sorted(addons)])
 
 
-def ensure(binaries: Mapping[str, Path], docker: Mapping[str, str]) -> str:
-    """Have the node image in the engine that `docker` (environment of the docker CLI) reaches; its reference."""
-    tag = key(binaries)
+def ensure(binaries: Mapping[str, Path], addons: Mapping[str, Path], docker: Mapping[str, str]) -> str:
+    """Have the node image in the engine that `docker` (environment of the docker CLI) reaches; its reference.
+
+    `addons` are docker-archives by reference that a node is to have from the beginning, too.
+    """
+    tag = key(binaries, addons)
     reference = f"{REPOSITORY}:{tag}"
     if shell.succeeds(["docker", "image", "inspect", reference], env=docker):
         return reference
     archive = paths.CACHE / "node" / f"{tag}.tar"
     with store.lock("node"):
         if not archive.exists():
-            _build(binaries, archive)
+            _build(binaries, addons, archive)
             store.forget_old(archive.parent, "*.tar")
     changes = [word for setting in SETTINGS for word in ("--change", setting)]
     command = ["docker", "import", *changes, str(archive), reference]
@@ -77,7 +84,7 @@ def ensure(binaries: Mapping[str, Path], docker: Mapping[str, str]) -> str:
     return reference
 
 
-def _build(binaries: Mapping[str, Path], archive: Path) -> None:
+def _build(binaries: Mapping[str, Path], addons: Mapping[str, Path], archive: Path) -> None:
     base = rootfs.archive(SUITE, PACKAGES)
     with store.scratch("node") as work:
         root = work / "root"
@@ -85,7 +92,7 @@ def _build(binaries: Mapping[str, Path], archive: Path) -> None:
         with shell.step("lay out the node's root file system"):
             shell.run(["tar", "-C", str(root), "-xpf", str(base)], log=LOG)
             _lay_out(root, binaries)
-        preload.fill_store(root, binaries, work)
+        preload.fill_store(root, binaries, addons.values(), work)
         with store.publish(archive) as partial:
             pack = ["tar", "--numeric-owner", "--xattrs", "-C", str(root), "-cf", str(partial), "."]
             shell.run(pack, log=LOG, title="pack the node image")

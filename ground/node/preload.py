@@ -4,7 +4,8 @@ Kubernetes' parts are one executable that looks at the name it is called by, so 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ground import paths, shell
@@ -39,15 +40,17 @@ printf 'version = 2\\nstate = "/run/import/state"\\n[grpc]\\n  address = "/run/i
 containerd --config /run/import/config &
 runtime=$!
 until ctr --address /run/import/sock version >/dev/null 2>&1; do kill -0 $runtime; sleep 0.1; done
-ctr --address /run/import/sock --namespace k8s.io images import --digests --snapshotter overlayfs /images.tar
+for archive in /images/*.tar; do
+  ctr --address /run/import/sock --namespace k8s.io images import --digests --snapshotter overlayfs "$archive"
+done
 kill $runtime
 wait $runtime || true
-rm -rf /images.tar /var/lib/containerd/tmpmounts
+rm -rf /images /var/lib/containerd/tmpmounts
 """
 
 
-def fill_store(rootfs: Path, binaries: Mapping[str, Path], work: Path) -> None:
-    """Put the images into the containerd store of a node's root file system.
+def fill_store(rootfs: Path, binaries: Mapping[str, Path], archives: Iterable[Path], work: Path) -> None:
+    """Put the images, and those of the given docker-archives, into the containerd store of a node's root file system.
 
     containerd itself does it, from that file system and in namespaces of its own: the store's format is its own
     affair, and nothing of the host's containerd, if there is one, is touched.
@@ -58,7 +61,10 @@ def fill_store(rootfs: Path, binaries: Mapping[str, Path], work: Path) -> None:
         for key, layer in _layers(rootfs, binaries).items():
             made[key] = work / f"{key}.tar"
             layers.write_layer(layer, made[key])
-        layers.write_images(IMAGES, made, rootfs / "images.tar")
+        (rootfs / "images").mkdir()
+        layers.write_images(IMAGES, made, rootfs / "images" / "node.tar")
+        for archive in archives:
+            shutil.copy(archive, rootfs / "images")
     unshare = ["unshare", "--mount", "--propagation", "private", "--pid", "--net", "--fork", "--kill-child"]
     shell.run(
         [*unshare, "chroot", str(rootfs), "sh", "-euxc", IMPORT],
