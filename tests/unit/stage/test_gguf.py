@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import tracemalloc
+from pathlib import Path
 
 import gguf as reference
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llama_operator.stage import gguf
+from llama_operator.stage import gguf, verify
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf_types import FILE_TYPES, TENSOR_BLOCKS
 
-from tests.unit.stage.support import F32, Q8_0, entry, gguf_file, tensor, text
+from tests.unit.stage.support import F32, MIB, Q8_0, entry, gguf_file, tensor, text
 
 SMALL = gguf_file(256)
 
@@ -158,6 +160,19 @@ def test_memory_does_not_grow_with_the_vocabulary() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 18
+
+
+@pytest.mark.parametrize("kind", [struct.pack("<I", 8), struct.pack("<II", 9, 0)])
+def test_values_that_nobody_asks_for_are_not_read(tmp_path: Path, kind: bytes) -> None:
+    """A string and an array of 64 MiB each, of which the disk holds nothing."""
+    path, length = tmp_path / "m.gguf", 64 * MIB
+    path.write_bytes(build(entries=(text("k") + kind + struct.pack("<Q", length),)))
+    os.truncate(path, path.stat().st_size + length)
+    tracemalloc.start()
+    verify.structure(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * MIB
 
 
 def test_the_tables_are_those_of_the_reference() -> None:
