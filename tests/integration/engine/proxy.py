@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from http.client import HTTPSConnection
+from http.client import HTTPException, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +34,8 @@ class Proxy:
         self._info = info
         self._context = info.as_ssl_context()
         self.on_write: Callable[[str, str], None] = lambda method, path: None
+        self.broken_writes = 0
+        """How many of the next writes are answered with 503 and not passed on."""
         self.told_gone: set[str] = set()
         """Paths of the watches that were told that their version is too old."""
         self._watches: dict[socket.socket, str] = {}
@@ -93,6 +95,12 @@ class Proxy:
     def credentials(self) -> dict[str, str]:
         return self._info.as_http_headers()
 
+    def break_write(self) -> bool:
+        with self._lock:
+            broken = self.broken_writes > 0
+            self.broken_writes -= broken
+            return broken
+
     def may_watch(self, path: str) -> bool:
         """Whether a new watch goes through; it waits here while the proxy is blind."""
         self._seeing.wait()
@@ -131,7 +139,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(json.dumps(_GONE).encode() + b"\n")
 
     def do_PATCH(self) -> None:
-        self._forward()
+        if self.proxy.break_write():
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response(503)
+            self.end_headers()
+        else:
+            self._forward()
 
     do_POST = do_DELETE = do_PATCH
 
@@ -152,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             with self.proxy.watching(connection, watch) if watch else contextlib.nullcontext():
                 while piece := answer.read1(65536):
                     self.wfile.write(piece)
-        except OSError:
+        except (OSError, HTTPException):
             pass  # one side has hung up; so does the other now
         finally:
             connection.close()

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes import client
+
+from tests.integration.engine.operator_process import Operator
+from tests.integration.engine.place import Place, Start
+from tests.integration.server import Server
+
+
+@pytest.fixture
+def place(crd: client.ApiClient) -> Iterator[Place]:
+    server = Server(crd)
+    namespace = f"test-engine-{uuid.uuid4().hex[:8]}"  # what is left of an earlier test or run must not count
+    server.ensure("/api/v1/namespaces", {"metadata": {"name": namespace}})
+    place = Place(server, namespace)
+    yield place
+    server("DELETE", place.models)
+
+
+@pytest.fixture
+def start(place: Place, kubeconfig: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts operators for the test's namespace; the log of a failing test is shown."""
+    started: list[Operator] = []
+
+    def starter(kubeconfig: Path = kubeconfig, **env: str) -> Operator:
+        log = tmp_path / f"operator-{len(started)}.log"
+        started.append(Operator(kubeconfig, log, **{"WATCH_NAMESPACES": place.namespace, **env}))
+        return started[-1]
+
+    yield starter
+    for operator in started:
+        if operator.alive():
+            operator.kill()
+        print(operator.log.read_text())
