@@ -58,16 +58,22 @@ class FileServer:
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
     """The cluster is up and has the images; their references."""
-    cluster.ground("up")
-    built = cluster.build("operator", "llama-server")
-    cluster.ground("load", *built.values())
+    try:
+        cluster.ground("up")
+        built = cluster.build("operator", "llama-server")
+        cluster.ground("load", *built.values())
+    except cluster.StepError as error:
+        pytest.fail(f"{error}\n{error.hint}", pytrace=False)
     return built
 
 
 @pytest.fixture(scope="session")
 def witness(images: dict[str, str]) -> Witness:
     """The operator is installed and running."""
-    cluster.install(images)
+    try:
+        cluster.install(images)
+    except cluster.StepError as error:
+        pytest.fail(f"{error}\n{error.hint}", pytrace=False)
     return Witness(KUBECONFIG)
 
 
