@@ -73,9 +73,8 @@ class Cluster:
         """Have the cluster's ports on the host's loopback, where the engine has a network of its own."""
         if self.way is Way.PACKAGES:
             wanted = [kindconfig.api_port(), self.ports.http, self.ports.https]
-            closed = [port for port in wanted if not forward.is_open(port)]
-            if closed:
-                forward.start(closed)
+            if not all(forward.is_open(port) for port in wanted):
+                forward.start(wanted)
 
     def apply(self, manifests: Sequence[str]) -> None:
         """Apply manifests as a whole, server-side: there is nothing to compare with on a fresh cluster."""

@@ -22,6 +22,7 @@ if [ -d /lib/modules ]; then
 fi
 mkdir -p ".$state"
 mount --bind "$state" ".$state"
+echo "nameserver 127.0.0.1" >etc/resolv.conf # the forwarder answers there
 mkdir -p tmp/host
 pivot_root . tmp/host
 cd /

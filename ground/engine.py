@@ -39,15 +39,21 @@ def docker_env() -> dict[str, str]:
 
 def pid() -> int | None:
     """The host's number of the engine's first process, dockerd; None when it does not run."""
+    return child(PID_FILE, str(INIT))
+
+
+def child(pid_file: Path, word: str) -> int | None:
+    """The child of the process whose number is in a file; None when it does not run.
+
+    After a reboot the number may be another program's: `word` has to be on its command line.
+    """
     try:
-        outer = int(PID_FILE.read_text())
-        children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
+        outer = int(pid_file.read_text())
         command = Path(f"/proc/{outer}/cmdline").read_bytes().split(b"\0")
+        children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
     except (FileNotFoundError, ProcessLookupError, ValueError):
         return None
-    # After a reboot the number may be another program's.
-    ours = command[0] == b"unshare" and str(paths.STATE).encode() in command
-    return int(children[0]) if ours and children else None
+    return int(children[0]) if word.encode() in command and children else None
 
 
 def start() -> bool:
@@ -79,9 +85,9 @@ def stop() -> None:
         with shell.step("stop the Docker engine"):
             outer = int(PID_FILE.read_text())
             os.kill(inner, signal.SIGTERM)
-            if not _ended(outer):
+            if not await_end(outer):
                 os.kill(inner, signal.SIGKILL)  # the first process of the pid namespace: all others go with it
-                if not _ended(outer):
+                if not await_end(outer):
                     raise shell.GroundError(f"the engine (process {inner}) does not end")
     _remove_cgroups()
     PID_FILE.unlink(missing_ok=True)
@@ -94,22 +100,6 @@ def inside(*namespaces: str) -> list[str]:
     if target is None:
         raise shell.GroundError("the engine does not run: python -m ground up")
     return ["nsenter", f"--target={target}", *(f"--{name}" for name in namespaces)]
-
-
-def leftovers() -> list[str]:
-    """What of a stopped engine is still there, in words; empty when all is gone."""
-    found = [f"cgroup {path}" for path in _cgroups()]
-    mounts = Path("/proc/self/mounts").read_text().splitlines()
-    found += [f"mount {line.split()[1]}" for line in mounts if str(paths.STATE) in line]
-    needle = str(STATE).encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if needle in command and int(folder.name) != os.getpid():
-            found.append(f"process {folder.name}: {command.replace(bytes(1), b' ').decode(errors='replace')}")
-    return found
 
 
 def _namespaces() -> list[str]:
@@ -162,7 +152,8 @@ def _await_answer(process: "subprocess.Popen[bytes]") -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _ended(process: int) -> bool:
+def await_end(process: int) -> bool:
+    """Wait until a process has ended, at most 30 s; whether it has."""
     deadline = time.monotonic() + STOP_SECONDS
     while Path(f"/proc/{process}").exists() and not _is_zombie(process):
         if time.monotonic() > deadline:

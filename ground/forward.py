@@ -1,5 +1,7 @@
 """Bring loopback ports of the engine's network namespace to the same ports of the host's loopback.
 
+The process that does it is the engine's name server, too (see names.py).
+
 The listening sockets are opened on the host and handed to a process that runs in the engine's network and pid
 namespaces: a socket belongs to the namespace it was opened in, what that process opens itself belongs to the
 engine's. As the process is in the engine's pid namespace, it cannot outlive the engine.
@@ -7,12 +9,13 @@ engine's. As the process is in the engine's pid namespace, it cannot outlive the
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterable
 
-from ground import engine, paths, shell
+from ground import engine, names, paths, shell
 
 PID_FILE = paths.STATE / "engine" / "forward.pid"
 LOG = paths.LOGS / "forward.log"
@@ -21,7 +24,8 @@ BUFFER_BYTES = 65536
 
 
 def start(ports: Iterable[int]) -> None:
-    """Forward these ports until the engine ends. A port that is taken raises GroundError."""
+    """Forward these ports, instead of those so far, until the engine ends. A taken port raises GroundError."""
+    stop()
     listeners = [(port, _listen(port)) for port in ports]
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("wb") as log:
@@ -38,6 +42,16 @@ def start(ports: Iterable[int]) -> None:
     PID_FILE.write_text(f"{process.pid}\n")
     for _, listener in listeners:
         listener.close()
+
+
+def stop() -> None:
+    """End the forwarder, if there is one; with an engine that ends it ends by itself."""
+    inner = engine.child(PID_FILE, "ground.forward")
+    if inner is not None:
+        outer = int(PID_FILE.read_text())
+        os.kill(inner, signal.SIGKILL)  # it has nothing to put in order
+        engine.await_end(outer)
+    PID_FILE.unlink(missing_ok=True)
 
 
 def free_port() -> int:
@@ -103,7 +117,13 @@ def main(words: list[str]) -> None:
     pairs = [(int(port), int(descriptor)) for port, _, descriptor in (word.partition("=") for word in words)]
     for _, descriptor in pairs:
         os.set_inheritable(descriptor, False)
-    asyncio.run(serve(pairs))
+    asyncio.run(_serve_with_names(pairs))
+
+
+async def _serve_with_names(pairs: Iterable[tuple[int, int]]) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(names.NoSuchName, local_addr=(LOOPBACK, names.PORT))
+    await serve(pairs)
 
 
 if __name__ == "__main__":

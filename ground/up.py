@@ -11,11 +11,13 @@ from ground.cluster import Cluster
 from ground.node import image
 
 RECORD = paths.STATE / "cluster.json"
+LOCK = engine.CGROUP
+"""One `up` or `down` of this checkout at a time."""
 
 
 def up(nodes: int, *, bare: bool = False) -> None:
     """Have a cluster with this many nodes, its addons (unless `bare`) ready. Says which way it takes and why."""
-    with store.lock("up"):
+    with store.lock(LOCK):
         way = _decide()
         made = tools.ensure(way)
         started = way is Way.PACKAGES and engine.start()
@@ -38,7 +40,7 @@ def up(nodes: int, *, bare: bool = False) -> None:
 
 def down() -> None:
     """Remove the cluster and, where it is ours, the engine with everything in it."""
-    with store.lock("up"):
+    with store.lock(LOCK):
         if not RECORD.exists():
             shell.say("there is no cluster")
             return
@@ -47,7 +49,7 @@ def down() -> None:
             target.delete()
         if target.way is Way.PACKAGES:
             engine.stop()
-            forward.PID_FILE.unlink(missing_ok=True)
+            forward.stop()
         paths.KUBECONFIG.unlink(missing_ok=True)
         RECORD.unlink()
 

@@ -1,0 +1,35 @@
+"""Every name is one that nobody has."""
+
+import struct
+
+import pytest
+
+from ground import names
+
+QUESTION = b"\x07example\x03com\x00" + struct.pack("!2H", 1, 1)
+QUERY = struct.pack("!6H", 0x1234, 0x0100, 1, 0, 0, 0) + QUESTION
+
+
+def test_a_question_is_answered_with_no_such_name() -> None:
+    answer = names.no_such_name(QUERY)
+    assert answer is not None
+    number, flags, questions, answers, authorities, more = struct.unpack_from("!6H", answer)
+    assert (number, flags & 0x000F, questions, answers, authorities, more) == (0x1234, 3, 1, 0, 0, 0)
+    assert flags & 0x8000
+    assert answer[12:] == QUESTION
+
+
+def test_what_follows_the_question_is_not_repeated() -> None:
+    options = b"\x00\x00\x29\x10\x00\x00\x00\x00\x00\x00\x00"
+    query = struct.pack("!6H", 7, 0x0100, 1, 0, 0, 1) + QUESTION + options
+    answer = names.no_such_name(query)
+    assert answer is not None
+    assert answer[12:] == QUESTION
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", QUERY[:11], QUERY[:20], QUERY[:-1], struct.pack("!6H", 1, 0x8180, 1, 1, 0, 0) + QUESTION, bytes(12)],
+)
+def test_what_is_no_query_gets_no_answer(data: bytes) -> None:
+    assert names.no_such_name(data) is None
