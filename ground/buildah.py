@@ -7,7 +7,7 @@ becomes of it, no mount is left.
 
 import os
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ground import bases, packages, paths, shell, store, trust
@@ -34,6 +34,19 @@ def build(ref: str, context: Path, dockerfile: Path, target: str | None, archive
         command += [f"--target={target}"] if target else []
         shell.run(_buildah(*command, f"--file={dockerfile}", f"--tag={ref}", str(context)), log=log)
     shell.run(_buildah("push", "--quiet", ref, f"docker-archive:{archive}:{ref}"), log=log)
+    _forget_others(ref, log)
+
+
+def _forget_others(ref: str, log: Path) -> None:
+    """Remove earlier builds of the image from buildah's store, with the layers that no image needs any more."""
+    known = shell.output(_buildah("images", "--format", "{{.Name}}:{{.Tag}}")).split()
+    for old in earlier(known, ref):
+        shell.run(_buildah("rmi", old), log=log)
+
+
+def earlier(known: Iterable[str], ref: str) -> list[str]:
+    """Those of the references that are of the same repository as `ref`, and not it."""
+    return [one for one in known if one != ref and one.rpartition(":")[0] == ref.rpartition(":")[0]]
 
 
 def _import_base(variables: Mapping[str, str], log: Path) -> None:

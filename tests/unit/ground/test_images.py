@@ -102,3 +102,13 @@ def test_the_base_lends_variables_without_reading_them() -> None:
         'ENV PIP_INDEX_URL="https://h/\\"\\$x\\""',
         'CMD ["bash"]',
     ]
+
+
+def test_only_other_builds_of_the_same_image_are_forgotten() -> None:
+    known = [
+        "localhost/app:dev-1",
+        "localhost/app:dev-2",
+        "localhost/apple:dev-1",
+        "docker.io/library/debian:trixie-slim",
+    ]
+    assert buildah.earlier(known, "localhost/app:dev-2") == ["localhost/app:dev-1"]
