@@ -11,8 +11,6 @@ from ground.choose import Way
 OLDEST_KIND = (0, 30)
 """The first kind whose default node image is Kubernetes 1.34."""
 
-NODE_BINARIES = ("kube", "coredns", "local-path-provisioner", "pause")
-
 
 def ensure(way: Way) -> dict[str, Path]:
     """Have kind, helm and (without Docker's node image to take it from) kubectl; build what is not there.
@@ -20,7 +18,7 @@ def ensure(way: Way) -> dict[str, Path]:
     Returns what was built. With Docker the user's own programs are taken, where they are new enough.
     """
     if way is Way.PACKAGES:
-        made = binaries.ensure(*NODE_BINARIES, "kind", "helm")
+        made = binaries.ensure()  # all at once: Go's caches may be gone afterwards
         _link({"kind": made["kind"], "helm": made["helm"], "kubectl": made["kube"]})
         return made
     own = {name: Path(found) for name in ("kind", "helm", "kubectl") if (found := shutil.which(name))}
