@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from llama_operator.constants import KIND, MODEL_LABEL
 from llama_operator.runtime.cache import TOMBSTONE_SECONDS, Cache
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from llama_operator.config import ConfigError, read
 
 STAGE = {"STAGE_IMAGE": "operator:1"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from llama_operator.config import Config
 from llama_operator.engine import Engine
 from llama_operator.kube import errors
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.runtime.cache import Key
-
 from tests.unit.kube.fake_api import FakeAPI
 
 KEY = ("team", "qwen")

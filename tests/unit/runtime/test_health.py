@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import Counter
 from typing import Any
 
 import httpx
 import pytest
+
 from llama_operator.constants import KIND
 from llama_operator.runtime import health as module
 from llama_operator.runtime.cache import Cache, Key
@@ -26,6 +28,7 @@ class World:
         self.cache = Cache(self.clock)
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock)
         self.models: list[Object] = []
+        self.away = False
         self.resync = Resync(
             lister=self.lister,
             kinds=[KIND],
@@ -35,6 +38,7 @@ class World:
             period=PERIOD,
             transient=OSError,
             clock=self.clock,
+            sleep=self.pause,
         )
         calls = Counter({("apply", "Service", 201): 3, ("list", "Pod", 200): 1})
         self.health = Health(self.cache, self.queue, self.resync, PERIOD, lambda: calls, self.clock)
@@ -43,7 +47,13 @@ class World:
         return self.now
 
     async def lister(self, kind: str, namespace: str | None) -> tuple[list[Object], int]:
+        if self.away:
+            raise OSError
         return self.models, 10
+
+    async def pause(self, seconds: float) -> None:
+        """Ends what would wait."""
+        raise asyncio.CancelledError
 
     async def work(self) -> None:
         while self.queue.depth():
@@ -99,7 +109,10 @@ async def test_a_resync_that_has_stopped_trying_is_an_ailment(world: World) -> N
 async def test_an_api_server_that_is_away_makes_unready_but_not_dead(world: World) -> None:
     await world.resync.start()
     world.now = 3 * PERIOD
-    world.resync.tried_at = world.now  # tried, in vain
+    assert world.health.ailments() != []
+    world.away = True
+    with pytest.raises(asyncio.CancelledError):
+        await world.resync.start()  # tries, in vain
     assert world.health.ailments() == []
     assert not world.health.ready()
 

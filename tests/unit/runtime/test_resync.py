@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from llama_operator.constants import KIND, MODEL_LABEL
 from llama_operator.runtime import resync as module
 from llama_operator.runtime.cache import Cache, Key
