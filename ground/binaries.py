@@ -64,11 +64,11 @@ def version(name: str) -> str:
 
 
 def ensure(*names: str) -> dict[str, Path]:
-    """Build those of the programs that the cache lacks, and say where each is; without names, all of them.
+    """Build those of the programs that the cache lacks, and say where each is.
 
     Asking for several at once is cheaper than one by one where the Go caches do not stay (golang.caches).
     """
-    wanted = _in_order(names or BINARIES)
+    wanted = _in_order(names)
     found = {name: target(name) for name in wanted}
     if all(path.exists() for path in found.values()):
         return found

@@ -68,6 +68,7 @@ def test_programs_are_built_in_a_fixed_order_whatever_is_asked(monkeypatch: pyte
     assert built == ["pause", "kube", "traefik"]
     assert list(found) == built
     assert binaries.ensure("kube") == {"kube": found["kube"]}
+    assert binaries.ensure() == {}
     assert built == ["pause", "kube", "traefik"]
 
 
