@@ -137,7 +137,9 @@ async def test_served_over_http(world: World) -> None:
     server = await module.serve(world.health, port)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-            assert (await http.get("/healthz")).status_code == 200
+            healthy = await http.get("/healthz")
+            assert healthy.status_code == 200
+            assert healthy.headers["connection"] == "close"  # an open one would hold up the end of the process
             assert (await http.get("/readyz")).status_code == 503
             await world.resync.start()
             assert (await http.get("/readyz")).status_code == 200
