@@ -38,7 +38,7 @@ images: .venv ## Build the operator's and the server's image
 check: .venv ## Linters, types, layers
 	@$(UV) run --quiet --frozen ruff check .
 	@$(UV) run --quiet --frozen ruff format --check .
-	@$(UV) run --quiet --frozen mypy operator ground demo hack tests
+	@$(UV) run --quiet --frozen mypy operator ground demo hack models tests
 	@$(UV) run --quiet --frozen lint-imports
 
 fix: .venv ## Let the linters repair what they can

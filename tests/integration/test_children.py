@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from kubernetes import client
+
 from llama_operator.api.types import parse
 from llama_operator.reconcile.plan import Plan, plan
 from llama_operator.resources import build
-
 from tests.integration.server import Object, RefusedError, Server
 from tests.unit.resources.models import CONFIG, EXAMPLES, example, raw
 

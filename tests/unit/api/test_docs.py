@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import yaml
-from llama_operator.api.conditions import Reason, Type
 
 from hack import crd_docs
+from llama_operator.api.conditions import Reason, Type
 from tests.unit.resources.models import EXAMPLES
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 import yaml
+from msgspec import inspect
+
 from llama_operator import constants
 from llama_operator.api.types import Spec
-from msgspec import inspect
 
 CRD = yaml.safe_load(Path("crds/llama-operator.dev_llamamodels.yaml").read_text())
 VERSION = CRD["spec"]["versions"][0]

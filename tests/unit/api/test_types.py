@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llama_operator.api.types import SpecError, parse
 
+from llama_operator.api.types import SpecError, parse
 from models import tiny_gguf
 from tests.unit.resources.models import EXAMPLES, UID, example, raw
 

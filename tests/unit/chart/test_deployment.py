@@ -1,8 +1,8 @@
 """The operator's pod: safe by default, and told what it reads."""
 
 import pytest
-from llama_operator.config import Config, read
 
+from llama_operator.config import Config, read
 from tests.unit.chart.helm import Helm, Object
 
 SHA = "sha256:" + "0123456789abcdef" * 4

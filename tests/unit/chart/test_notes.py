@@ -3,8 +3,8 @@
 import re
 
 import yaml
-from llama_operator.api.types import parse
 
+from llama_operator.api.types import parse
 from tests.unit.chart.helm import REPO, Helm, Object
 
 

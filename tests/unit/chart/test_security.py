@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from llama_operator.kube.kinds import EVENT, MODEL, OWNED, POD
 
+from llama_operator.kube.kinds import EVENT, MODEL, OWNED, POD
 from tests.unit.chart.helm import NAMESPACE, Helm, Object, is_test
 
 Right = tuple[str, str, str]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+
 from llama_operator.kube.client import Client
 from llama_operator.kube.ratelimit import TokenBucket
 

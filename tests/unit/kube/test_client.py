@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import Client
 from llama_operator.kube.ratelimit import TokenBucket
-
 from tests.unit.kube.fake_api import FakeAPI, status
 
 Object = dict[str, Any]

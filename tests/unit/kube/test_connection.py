@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import kopf
 import pytest
+
 from llama_operator.kube.connection import Header, LoginError, TokenFile, credentials, login
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from llama_operator.api.conditions import STAGING_FAILURES
 from llama_operator.reconcile.status import PERMANENT, Failure, Observed, compute
-
 from tests.unit.reconcile.objects import (
     LATER,
     Object,

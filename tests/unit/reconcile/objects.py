@@ -10,7 +10,6 @@ from llama_operator.api.types import parse
 from llama_operator.constants import APPLIED_HASH
 from llama_operator.reconcile.status import Observed
 from llama_operator.resources import build
-
 from tests.unit.resources.models import CONFIG, raw
 
 Object = dict[str, Any]

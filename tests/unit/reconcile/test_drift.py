@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llama_operator.api.types import parse
 from llama_operator.reconcile.drift import holds
 from llama_operator.resources import build
-
 from tests.unit.resources.models import CONFIG, EXAMPLES, example
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5)

@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llama_operator.constants import APPLIED_HASH
 from llama_operator.reconcile.plan import Plan, key, plan
-
 from tests.unit.reconcile.objects import Object, children
 from tests.unit.resources.models import EXAMPLES, example
 

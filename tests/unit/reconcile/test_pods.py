@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from llama_operator.api.conditions import STAGING_FAILURES, Reason
 from llama_operator.reconcile import pods
-
 from tests.unit.reconcile.objects import (
     CREATED,
     LATER,

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from llama_operator.config import Config
 from llama_operator.constants import KIND
 from llama_operator.kube import errors, kinds
@@ -18,7 +19,6 @@ from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.reconciler import PATIENCE, Reconciler
 from llama_operator.reconcile.reporter import Reporter
 from llama_operator.runtime.cache import Cache
-
 from tests.unit.kube.fake_api import FakeAPI, status
 
 Object = dict[str, Any]

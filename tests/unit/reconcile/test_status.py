@@ -6,9 +6,9 @@ import copy
 from typing import Any
 
 import pytest
+
 from llama_operator.api.conditions import Reason
 from llama_operator.reconcile.status import Failure, Observed, compute
-
 from tests.unit.reconcile.cases import CASES, CRASHED, INGRESS, NOW, SOON, Case, by_type, judge, pairs
 from tests.unit.reconcile.objects import CREATED, REPORT, answering, observed
 from tests.unit.resources.models import raw

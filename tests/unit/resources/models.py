@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from llama_operator.api.types import LlamaModel, parse
 from llama_operator.config import Config
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from llama_operator import constants
 from llama_operator.resources import build, endpoints, staging
-
 from tests.unit.resources.models import CONFIG, UID, model
 
 FULL: dict[str, Any] = {"storage": {"claim": {"size": "1Gi"}}, "ingress": {"host": "a.example.com"}}

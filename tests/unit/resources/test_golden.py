@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from llama_operator.api.types import parse
 from llama_operator.resources import build
-
 from tests.unit.resources.models import CONFIG, EXAMPLES, example
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from llama_operator.api.types import parse
 from llama_operator.resources import build
-
 from tests.unit.resources.models import CONFIG, EXAMPLES, example, raw
 from tests.unit.resources.pod_security import violations
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llama_operator.api.types import SpecError
 from llama_operator.config import Config
 from llama_operator.resources import build, server, staging
-
 from tests.unit.resources.models import CONFIG, model
 
 

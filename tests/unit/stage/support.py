@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+
 from llama_operator.stage.cli import parse
 from llama_operator.stage.context import Context, Policy
 from llama_operator.stage.report import Result

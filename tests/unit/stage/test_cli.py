@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llama_operator.stage import cli, report
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.text import one_line, redact, size
-
 from tests.unit.stage.support import Stager, gguf_file, sha256, url_arguments
 
 MODEL = gguf_file(1000)

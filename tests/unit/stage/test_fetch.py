@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from llama_operator.stage.context import Policy
 from llama_operator.stage.failures import Failure, Reason
-
 from tests.unit.stage.support import MIB, Fault, Server, Stager, entry, gguf_file, sha256
 
 MODEL = gguf_file(MIB)

@@ -12,10 +12,10 @@ import gguf as reference
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llama_operator.stage import gguf, verify
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf_types import FILE_TYPES, TENSOR_BLOCKS
-
 from tests.unit.stage.support import F32, MIB, Q8_0, entry, gguf_file, tensor, text
 
 SMALL = gguf_file(256)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.remote import Remote, origin, redirected
-
 from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, sha256
 
 MODEL = gguf_file(MIB // 4)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llama_operator.stage import partial, verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, of_volume
 from llama_operator.stage.store import safe_name
-
 from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, note, sha256
 
 MODEL = gguf_file(MIB // 2)
