@@ -81,9 +81,9 @@ def test_a_deletion_that_is_lost_in_a_410_is_healed(
 
 
 def test_server_errors_are_outlived(place: Place, start: Start, kubeconfig: Path, tmp_path: Path) -> None:
-    """The first ten writes are not even passed on."""
+    """The first four writes are not even passed on."""
     with Proxy(kubeconfig) as proxy:
-        proxy.broken_writes = 10
+        proxy.broken_writes = 4
         operator = start(proxy.kubeconfig(tmp_path / "kubeconfig")).ready()
         place.model(FULL)
         place.model(FULL, name="n")
