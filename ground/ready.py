@@ -9,15 +9,23 @@ from ground import shell
 from ground.cluster import LOG, Cluster
 
 WAIT = "180s"
-CORE = (("kube-system", "Deployment", "coredns"), ("local-path-storage", "Deployment", "local-path-provisioner"))
+
+
+def rollout(namespace: str, workload: str) -> list[str]:
+    """kubectl's words that wait for all pods of a workload ("deployment/name")."""
+    return ["rollout", "status", workload, f"--namespace={namespace}"]
+
+
+CORE = (
+    rollout("kube-system", "deployment/coredns"),
+    rollout("local-path-storage", "deployment/local-path-provisioner"),
+)
 """What kind itself brings and does not wait for."""
 
 QUICK_DNS = "spec: {replicas: 1, template: {spec: {containers: [{name: coredns, readinessProbe: {periodSeconds: 1}}]}}}"
 """kubeadm asks for two name servers and looks every 10 s whether they are ready; here one, at once, will do."""
 
 ROLLED_OUT = ("Deployment", "DaemonSet", "StatefulSet")
-
-Workload = tuple[str, str, str]
 
 
 def install(target: Cluster, manifests: Sequence[str], archives: Mapping[str, Path]) -> None:
@@ -37,17 +45,23 @@ def install(target: Cluster, manifests: Sequence[str], archives: Mapping[str, Pa
         with shell.step("install Traefik and metrics-server"):
             target.apply(manifests)
     with shell.step("wait until everything is ready"):
-        every_node = [*kubectl, "wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={WAIT}"]
-        shell.run(every_node, log=LOG, env=environment)
-        for namespace, kind, name in (*CORE, *workloads(manifests)):
-            rollout = ["rollout", "status", f"{kind}/{name}", f"--namespace={namespace}", f"--timeout={WAIT}"]
-            shell.run([*kubectl, *rollout], log=LOG, env=environment)
+        try:
+            for wait in (["wait", "--for=condition=Ready", "nodes", "--all"], *CORE, *waits(manifests)):
+                shell.run([*kubectl, *wait, f"--timeout={WAIT}"], log=LOG, env=environment)
+        except shell.CommandError:
+            # What was waited for is in the error; why it did not come is seen here.
+            shell.say(shell.output([*kubectl, "get", "pods", "--all-namespaces"], env=environment))
+            raise
 
 
-def workloads(manifests: Sequence[str]) -> Iterator[Workload]:
-    """Namespace, kind and name of everything in the manifests that has pods."""
+def waits(manifests: Sequence[str]) -> Iterator[list[str]]:
+    """kubectl's words that wait for everything in the manifests that gets ready: pods, and APIs that pods serve."""
     for manifest in manifests:
         for document in yaml.safe_load_all(manifest):
-            if document and document["kind"] in ROLLED_OUT:
-                metadata = document["metadata"]
-                yield metadata.get("namespace", "default"), document["kind"], metadata["name"]
+            if not document:
+                continue
+            kind, metadata = document["kind"], document["metadata"]
+            if kind in ROLLED_OUT:
+                yield rollout(metadata.get("namespace", "default"), f"{kind}/{metadata['name']}")
+            elif kind == "APIService":
+                yield ["wait", "--for=condition=Available", f"apiservice/{metadata['name']}"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ground import paths
+from ground import paths, shell
 
 KEPT_VERSIONS = 2
 """How many versions of one thing stay: the one in use, and the one before, for a step back."""
@@ -19,7 +19,11 @@ def lock(name: str) -> Iterator[None]:
     folder = paths.CACHE / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / name).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            shell.say(f"waiting for another process that has the lock {name}")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -169,6 +169,8 @@ def test_the_cluster_is_usable_and_up_repeats(copy: Copy) -> None:
     copy.kubectl("apply", "--filename=-", stdin=POD)
     copy.kubectl("wait", "--for=condition=Ready", "pod/probe", "--timeout=120s")
     assert "kubernetes.default.svc.cluster.local" in copy.kubectl("exec", "probe", "--", "cat", "/data/answer")
+    outside = "nslookup -timeout=2 registry.example.com. || true"
+    assert "NXDOMAIN" in copy.kubectl("exec", "probe", "--", "sh", "-c", outside)
 
     # The forwarder is killed: `up` brings it back and leaves the cluster alone.
     born = copy.kubectl("get", "node", "--output=jsonpath={.items[0].metadata.uid}")

@@ -1,5 +1,7 @@
 """Every name is one that nobody has."""
 
+import asyncio
+import socket
 import struct
 
 import pytest
@@ -33,3 +35,15 @@ def test_what_follows_the_question_is_not_repeated() -> None:
 )
 def test_what_is_no_query_gets_no_answer(data: bytes) -> None:
     assert names.no_such_name(data) is None
+
+
+async def test_the_answer_comes_over_the_wire() -> None:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(names.NoSuchName, local_addr=("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        await loop.sock_connect(client, transport.get_extra_info("sockname"))
+        await loop.sock_sendall(client, b"no query")
+        await loop.sock_sendall(client, QUERY)
+        assert await asyncio.wait_for(loop.sock_recv(client, 512), 10) == names.no_such_name(QUERY)
+    transport.close()

@@ -16,12 +16,16 @@ def test_kind_tells_its_version(text: str, version: tuple[int, int]) -> None:
     assert tools.kind_version(text) == version
 
 
-def test_workloads_are_what_has_pods() -> None:
+def test_what_gets_ready_is_waited_for() -> None:
     manifests = [
         "kind: Namespace\nmetadata: {name: n}\n---\nkind: Deployment\nmetadata: {name: d, namespace: n}\n---\n",
-        "kind: DaemonSet\nmetadata: {name: s}\n",
+        "kind: DaemonSet\nmetadata: {name: s}\n---\nkind: APIService\nmetadata: {name: v1.x}\n",
     ]
-    assert list(ready.workloads(manifests)) == [("n", "Deployment", "d"), ("default", "DaemonSet", "s")]
+    assert list(ready.waits(manifests)) == [
+        ["rollout", "status", "Deployment/d", "--namespace=n"],
+        ["rollout", "status", "DaemonSet/s", "--namespace=default"],
+        ["wait", "--for=condition=Available", "apiservice/v1.x"],
+    ]
 
 
 def test_built_images_are_found_by_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
