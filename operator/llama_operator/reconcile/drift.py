@@ -12,6 +12,10 @@ from llama_operator.resources import quantity
 
 _QUANTITIES = frozenset({"limits", "requests"})
 
+_ATOMIC = frozenset({"selector", "nodeSelector"})
+"""Maps that Kubernetes treats as one value (`+mapType=atomic`): an entry that somebody adds to a Service's selector
+takes all its pods away."""
+
 
 def holds(desired: Any, observed: Any, *, quantities: bool = False) -> bool:
     """True if every field of `desired` has its value in `observed`.
@@ -24,6 +28,7 @@ def holds(desired: Any, observed: Any, *, quantities: bool = False) -> bool:
             return observed is None and not desired
         return all(
             holds(value, observed.get(key), quantities=quantities or _has_quantities(key, value))
+            and not _added_to(key, value, observed)
             for key, value in desired.items()
         )
     if isinstance(desired, list):
@@ -53,6 +58,11 @@ def _list_holds(desired: list[Any], observed: Any) -> bool:
 def _has_quantities(key: str, value: Any) -> bool:
     """An object below `limits`; a label or an annotation of that name is plain text."""
     return key in _QUANTITIES and isinstance(value, dict)
+
+
+def _added_to(key: str, value: Any, observed: dict[str, Any]) -> bool:
+    """Whether an atomic map has more entries than we set; a label or an annotation of that name is plain text."""
+    return key in _ATOMIC and isinstance(value, dict) and bool((observed.get(key) or {}).keys() - value.keys())
 
 
 def _names(items: list[Any]) -> list[str] | None:

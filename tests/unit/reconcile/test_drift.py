@@ -46,6 +46,9 @@ def extend(tree: Any, data: st.DataObject) -> Any:
 
 
 CHANGES: list[tuple[Any, Any]] = [
+    ({"selector": {"a": "x"}}, {"selector": {"a": "x", "b": "y"}}),
+    ({"nodeSelector": {"a": "x"}}, {"nodeSelector": {"a": "x", "b": "y"}}),
+    ({"selector": {"a": "x"}}, {}),
     ({"a": 1}, {"a": 2}),
     ({"a": 1}, {}),
     ({"a": {"b": "x"}}, {"a": {"b": "y"}}),
@@ -120,3 +123,11 @@ def test_a_change_of_any_field_that_we_set_is_seen(path: Path) -> None:
                 target = target[part]
             target[leaf[-1]] = "9999" if isinstance(target[leaf[-1]], str) else 9999
             assert not holds(child, changed), leaf
+
+
+def test_a_label_named_selector_is_a_label() -> None:
+    assert holds({"labels": {"selector": "x"}}, {"labels": {"selector": "x", "team": "blue"}})
+
+
+def test_an_empty_selector_holds_in_none() -> None:
+    assert holds({"nodeSelector": {}}, {})
