@@ -1,0 +1,200 @@
+"""The server's image by itself, in a plain `docker run`: what it serves, as whom, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ground.images import build
+from ground.paths import STATE
+from ground.shell import CommandError
+from models import tiny_gguf
+from models.tiny_gguf import REPLY
+from tests.e2e.container import Container, docker, running_engine
+from tests.e2e.witness import eventually
+
+pytestmark = pytest.mark.e2e
+
+CHAT = {"messages": [{"role": "user", "content": "Who are you?"}]}
+MODEL = "/models/model.gguf"
+GRACE = 20
+"""Seconds that `docker stop` waits before it kills; an exit code of 137 says that it had to."""
+
+
+@pytest.fixture(scope="module")
+def docker_engine() -> Iterator[None]:
+    with running_engine():
+        yield
+
+
+@pytest.fixture(scope="module")
+def server_image(docker_engine: None) -> str:
+    return loaded("llama-server")
+
+
+@pytest.fixture(scope="module")
+def demo(docker_engine: None) -> Iterator[Container]:
+    """`docker run -p 8000:8000` of the demo image, but with nothing it could write to and no privileges."""
+    with Container(loaded("llama-server-demo")) as container:
+        ready(container)
+        yield container
+
+
+def loaded(name: str) -> str:
+    """Build an image and give it to the engine; its reference."""
+    reference, archive = build(name)
+    docker("load", "--input", str(archive), timeout=300)
+    return reference
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that the engine can mount; of the host's files it sees only those of the ground."""
+    place = STATE / "e2e" / "image"
+    place.mkdir(parents=True, exist_ok=True)
+    yield place
+    shutil.rmtree(place)
+
+
+def health(container: Container) -> int:
+    """The status of /health; 0 while nobody listens. A container that has ended fails the test at once."""
+    try:
+        return container("/health").status
+    except CommandError as error:
+        state = container.state()
+        if state["Status"] != "running":
+            pytest.fail(f"{state}\n{container.log()}\n{error}")
+        return 0
+
+
+def ready(container: Container) -> None:
+    def check() -> None:
+        assert health(container) == 200, container.log()
+
+    eventually(check, timeout=60)
+
+
+def mounted(path: Path) -> str:
+    return f"--mount=type=bind,source={path},target={MODEL},readonly"
+
+
+def test_health(demo: Container) -> None:
+    assert demo("/health").json() == {"status": "ok"}
+
+
+def test_models(demo: Container) -> None:
+    (entry,) = demo("/v1/models").json()["data"]
+    assert entry["meta"]["n_ctx_train"] == tiny_gguf.CONTEXT
+
+
+def test_chat(demo: Container) -> None:
+    choice = demo("/v1/chat/completions", CHAT).json()["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (REPLY, "stop")
+
+
+def test_completion(demo: Container) -> None:
+    (choice,) = demo("/v1/completions", {"prompt": "Hi", "max_tokens": 64}).json()["choices"]
+    assert choice["text"] == REPLY
+
+
+def test_props(demo: Container) -> None:
+    props = demo("/props").json()
+    assert props["model_path"] == MODEL
+    assert "0c1e57098" in props["build_info"]
+
+
+def test_tokenize_and_back(demo: Container) -> None:
+    tokens = demo("/tokenize", {"content": "Ünïcödé"}).json()["tokens"]
+    assert demo("/detokenize", {"tokens": tokens}).json() == {"content": "Ünïcödé"}
+
+
+def test_web_ui(demo: Container) -> None:
+    page = demo("/")
+    assert page.type.startswith("text/html")
+    assert "<!doctype html>" in page.text.lower()
+    assert demo("/bundle.js").status == 404, "any path would be answered"
+    build_info = json.loads(demo("/build.json").content)
+    assert build_info["version"] == "0"
+
+
+def test_runs_as_nobody_who_could_write(demo: Container) -> None:
+    status = dict(line.split(":\t", 1) for line in docker("exec", demo.id, "cat", "/proc/1/status").splitlines())
+    assert (status["Name"], status["Uid"].split(), status["Gid"].split()) == ("tini", ["65532"] * 4, ["65532"] * 4)
+    assert int(status["CapEff"], 16) == 0
+    writable = docker("exec", demo.id, "sh", "-c", "for d in / /app /models /tmp; do test -w $d && echo $d; done; true")
+    assert writable == ""
+
+
+def test_health_check_of_docker_is_content(demo: Container) -> None:
+    def check() -> None:
+        assert demo.state()["Health"]["Status"] == "healthy"
+
+    eventually(check, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [((), ("--port", "9123")), (("--env=LLAMA_ARG_PORT=9123",), ()), ((), ("--port", "9123", "--api-prefix", "/p"))],
+)
+def test_health_check_follows_the_port(demo: Container, options: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+    with Container(demo.image, options, arguments, port=9123) as container:
+        prefix = arguments[-1] if "--api-prefix" in arguments else ""
+
+        def check() -> None:
+            try:
+                assert container(f"{prefix}/health").status == 200
+            except CommandError as error:
+                raise AssertionError(container.log()) from error
+            docker("exec", container.id, "/app/healthcheck")
+
+        eventually(check)
+
+
+def test_health_check_fails_while_nobody_listens(demo: Container) -> None:
+    with pytest.raises(CommandError):
+        docker("exec", "--env=LLAMA_ARG_PORT=9", demo.id, "/app/healthcheck")
+
+
+def test_serves_a_mounted_model(server_image: str, folder: Path) -> None:
+    tiny_gguf.write(folder / "mounted.gguf", reply="I was mounted.")
+    with Container(server_image, (mounted(folder / "mounted.gguf"),)) as container:
+        ready(container)
+        answer = container("/v1/chat/completions", CHAT).json()
+        assert answer["choices"][0]["message"]["content"] == "I was mounted."
+
+
+def test_without_a_model_it_says_so_and_ends(server_image: str) -> None:
+    with Container(server_image) as container:
+        assert docker("wait", container.id) == "1"
+        assert f"'{MODEL}' (No such file or directory)" in container.log()
+
+
+def test_sigterm_while_idle_is_a_clean_end(demo: Container) -> None:
+    with Container(demo.image) as container:
+        ready(container)
+        assert container.stop(GRACE) == 0
+
+
+def test_sigterm_while_loading_ends_it(server_image: str, folder: Path) -> None:
+    tiny_gguf.write(folder / "slow.gguf", size="large")
+    with Container(server_image, ("--cpus=0.2", mounted(folder / "slow.gguf"))) as container:
+
+        def loading() -> None:
+            assert health(container) == 503
+
+        eventually(loading)
+        assert container.stop(GRACE) == 143, "128 + SIGTERM, passed on by tini"
+
+
+def test_what_the_image_says_of_itself(demo: Container) -> None:
+    config = json.loads(docker("image", "inspect", demo.image))[0]["Config"]
+    assert config["User"] == "65532:65532"
+    assert config["Entrypoint"] == ["/usr/bin/tini", "--", "/app/llama-server"]
+    assert config["ExposedPorts"] == {"8000/tcp": {}}
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "MIT"
+    names = {variable.partition("=")[0] for variable in config["Env"]}
+    assert names == {"PATH", "LLAMA_ARG_HOST", "LLAMA_ARG_PORT", "LLAMA_ARG_MODEL"}, "a trace of the build machine?"
