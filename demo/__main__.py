@@ -60,6 +60,7 @@ def _run(choice: model.Choice, timeout: float, watch: Stopwatch) -> None:
             content = model.handmade_file()
             cluster.apply(files.manifests(FILE_SERVER, NAMESPACE, images["operator"], {"tiny.gguf": content}))
             cluster.kubectl("rollout", "status", f"deployment/{FILE_SERVER}", "-n", NAMESPACE, "--timeout=120s")
+            print(f"  {len(content):,} bytes at {choice.manifest['spec']['source']['url']['url']}")
     with watch.step("The operator: helm upgrade --install llama-operator charts/llama-operator"):
         cluster.install(images)
     command = ("apply", "-f", os.path.relpath(choice.path, REPO))

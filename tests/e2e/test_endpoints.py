@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -75,10 +76,16 @@ def test_tokenize_and_back(route: Route) -> None:
 
 
 def test_web_ui_page(route: Route) -> None:
+    _has_web_ui(route)
+
+
+def _has_web_ui(route: Route) -> None:
+    """The page is there, and so is the program that it loads."""
     page = route("/")
-    assert page.status == 200
-    assert page.type.startswith("text/html")
-    assert "<title>" in page.text
+    assert (page.status, page.type.partition(";")[0]) == (200, "text/html")
+    program = re.search(r'import\("\.(/[^"]+\.js)"\)', page.text)
+    assert program, page.text
+    assert route(program[1]).status == 200
 
 
 def test_ingress_with_a_path_prefix(new_model: Callable[[str], Model], files_in_cluster: FileServer) -> None:
@@ -90,4 +97,4 @@ def test_ingress_with_a_path_prefix(new_model: Callable[[str], Model], files_in_
     for route in both_routes(model, files_in_cluster).values():
         reachable(route)
         assert route("/v1/chat/completions", CHAT).json()["choices"][0]["message"]["content"] == REPLY
-        assert route("/").status == 200
+        _has_web_ui(route)

@@ -173,6 +173,13 @@ def test_without_a_model_it_says_so_and_ends(server_image: str) -> None:
         assert f"'{MODEL}' (No such file or directory)" in container.log()
 
 
+@pytest.mark.parametrize("arguments", [("--tools", "all"), ("--models-dir", "/models", "--model", "")])
+def test_cannot_run_other_programs(demo: Container, arguments: tuple[str, ...]) -> None:
+    with Container(demo.image, arguments=arguments) as container:
+        assert docker("wait", container.id, timeout=30) == "1"
+        assert "subprocess is not enabled on this build" in container.log()
+
+
 def test_sigterm_while_idle_is_a_clean_end(demo: Container) -> None:
     with Container(demo.image) as container:
         ready(container)

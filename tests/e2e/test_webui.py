@@ -41,4 +41,4 @@ def _chat(browser: Chrome) -> None:
     wait = WebDriverWait(browser, 30)
     box = wait.until(seen.element_to_be_clickable((By.TAG_NAME, "textarea")))
     box.send_keys("What do you know?", Keys.ENTER)
-    wait.until(seen.text_to_be_present_in_element((By.TAG_NAME, "main"), REPLY), f"{REPLY!r} did not appear")
+    wait.until(seen.text_to_be_present_in_element((By.TAG_NAME, "body"), REPLY), f"{REPLY!r} did not appear")
