@@ -43,7 +43,8 @@ def build(name: str) -> tuple[str, Path]:
         tag = f"dev-{paths.content_key(folder, dockerfile, extra=[recipe.target or ''])[:12]}"
         ref = f"{recipe.repository}:{tag}"
         archive = paths.CACHE / "images" / f"{name}-{tag}-{bases.key()[:8]}.tar"
-        with store.lock(f"image-{name}"):
+        # Targets of one Dockerfile share stages: built at the same time, both would compile the same.
+        with store.lock(f"image-{dockerfile.parent.name}"):
             if not archive.exists():
                 _build(name, ref, folder, dockerfile, archive)
     store.forget_old(archive.parent, f"{name}-dev-*.tar")
