@@ -1,0 +1,285 @@
+"""What one reconcile does when a name is taken, a request refused, or the API server away."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from llama_operator.constants import KIND
+from llama_operator.kube import errors
+from llama_operator.reconcile import damper
+from llama_operator.reconcile import executor as executor_module
+from llama_operator.reconcile.reconciler import PATIENCE
+from tests.unit.reconcile.world import (
+    DEPLOYMENT,
+    INGRESS,
+    KEY,
+    LABELS,
+    MODEL,
+    REFUSAL_SECONDS,
+    SERVICE,
+    Object,
+    World,
+)
+
+
+class TestModelGone:
+    async def test_a_deleted_model_is_left_to_the_garbage_collector(self, world: World) -> None:
+        await world.reconcile()
+        world.lose(MODEL, tell=True)
+        assert await world.reconcile() is None
+        assert world.api.requests == []
+
+    async def test_a_model_that_is_being_deleted_gets_nothing(self, world: World) -> None:
+        world.edit(
+            MODEL, metadata={**world.api.objects[MODEL]["metadata"], "deletionTimestamp": "2026-11-24T00:00:00Z"}
+        )
+        await world.reconcile()
+        assert world.api.requests == []
+
+    async def test_a_model_whose_deletion_went_unseen_gets_no_children(self, world: World) -> None:
+        world.lose(MODEL, tell=False)
+        await world.reconcile()
+        assert world.api.requests == [("GET", MODEL)]
+        assert world.cache.snapshot(KEY).model is None
+
+    async def test_a_model_that_was_replaced_unseen_gets_children_of_the_new_one_only(self, world: World) -> None:
+        meta = {**world.api.objects[MODEL]["metadata"], "uid": "model-2"}
+        world.api.put(MODEL, {**world.api.objects[MODEL], "metadata": meta})  # the watch has not told
+        await world.reconcile()
+        assert world.writes() == []
+        await world.reconcile()
+        assert world.api.objects[SERVICE]["metadata"]["ownerReferences"][0]["uid"] == "model-2"
+
+    async def test_a_model_deleted_while_its_status_is_written_is_forgotten(self, world: World) -> None:
+        await world.reconcile()
+        world.edit(DEPLOYMENT, status={"replicas": 1})
+        world.lose(MODEL, tell=False)
+        assert await world.reconcile() is None
+        assert world.cache.snapshot(KEY).model is None
+
+
+def foreign(kind: str, path: str, owners: list[Object] | None = None, **meta: Any) -> Object:
+    name = path.rpartition("/")[2]
+    references = {"ownerReferences": owners} if owners else {}
+    return {"kind": kind, "metadata": {"namespace": "team", "name": name, **references, **meta}, "spec": {"mine": 1}}
+
+
+def owner(uid: str, name: str = "qwen") -> Object:
+    return {"apiVersion": "llama-operator.dev/v1alpha1", "kind": KIND, "name": name, "uid": uid, "controller": True}
+
+
+class TestNames:
+    """An object of a child's name that is not the child."""
+
+    async def test_is_never_taken_over(self, world: World) -> None:
+        theirs = copy.deepcopy(world.api.put(SERVICE, foreign("Service", SERVICE)))
+        assert await world.reconcile() == executor_module.RECHECK_SECONDS
+        assert world.api.objects[SERVICE] == theirs
+        assert DEPLOYMENT in world.api.objects  # the others are not held back
+        assert world.ready()["reason"] == "NameConflict"
+        assert "Service qwen exists already" in world.ready()["message"]
+        assert [event["reason"] for event in world.events()] == ["NameConflict"]
+
+    async def test_is_not_taken_over_either_if_it_wears_our_labels(self, world: World) -> None:
+        theirs = world.api.put(SERVICE, foreign("Service", SERVICE, labels=LABELS))
+        world.cache.observe("Service", theirs)
+        await world.reconcile()
+        assert world.api.objects[SERVICE] == theirs
+        assert world.ready()["reason"] == "NameConflict"
+
+    async def test_may_belong_to_another_model(self, world: World) -> None:
+        world.api.put(SERVICE, foreign("Service", SERVICE, [owner("other", name="q")]))
+        await world.reconcile()
+        assert world.ready()["reason"] == "NameConflict"
+
+    async def test_is_looked_up_again_only_after_a_while(self, world: World) -> None:
+        world.api.put(SERVICE, foreign("Service", SERVICE))
+        await world.reconcile()
+        world.now += executor_module.RECHECK_SECONDS - 1
+        assert await world.reconcile() == pytest.approx(1)
+        assert ("GET", SERVICE) not in world.api.requests
+        del world.api.objects[SERVICE]
+        world.now += 1
+        assert await world.reconcile() is None
+        assert SERVICE in world.api.objects
+        assert world.stalled() is None
+
+    @pytest.mark.parametrize(
+        "leftover",
+        [
+            foreign("Service", SERVICE, [owner("the-model-before")]),
+            foreign("Service", SERVICE, [owner("model-1")], deletionTimestamp="2026-11-24T00:00:00Z"),
+        ],
+        ids=["of a deleted model of this name", "being deleted"],
+    )
+    async def test_is_waited_for_if_it_is_on_its_way_out(self, world: World, leftover: Object) -> None:
+        world.api.put(SERVICE, leftover)
+        assert await world.reconcile() == executor_module.LEFTOVER_SECONDS
+        assert world.api.objects[SERVICE]["spec"] == {"mine": 1}
+        assert world.stalled() is None
+        del world.api.objects[SERVICE]
+        assert await world.reconcile() is None
+        assert "mine" not in world.api.objects[SERVICE]["spec"]
+
+    async def test_is_ours_after_all_if_only_its_labels_were_taken(self, world: World) -> None:
+        await world.reconcile()
+        bare = {name: value for name, value in world.api.objects[SERVICE]["metadata"].items() if name != "labels"}
+        world.edit(SERVICE, metadata=bare)
+        assert await world.reconcile() is None
+        assert world.api.objects[SERVICE]["metadata"]["labels"].items() >= LABELS.items()
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("code", "reason", "told"),
+        [(422, "Invalid", "Invalid"), (403, "Forbidden", "Forbidden"), (400, "BadRequest", "APIError")],
+    )
+    async def test_are_told_in_the_words_of_the_api_server(
+        self, world: World, code: int, reason: str, told: str
+    ) -> None:
+        world.refuse(DEPLOYMENT, code, reason, 'Deployment.apps "qwen" is invalid: spec.template: no')
+        assert await world.reconcile() == REFUSAL_SECONDS
+        stalled = world.stalled()
+        assert stalled is not None
+        assert (stalled["reason"], world.ready()["reason"]) == (told, told)
+        assert "spec.template: no" in stalled["message"]
+        assert SERVICE in world.api.objects  # the other children are not held back
+        (event,) = (event for event in world.events() if event["type"] == "Warning")
+        assert (event["reason"], event["regarding"]["uid"]) == (told, "model-1")
+
+    async def test_are_not_provoked_again_by_every_event(self, world: World) -> None:
+        world.refuse(DEPLOYMENT, 422, "Invalid", "no")
+        await world.reconcile()
+        world.now += 10
+        assert await world.reconcile() == pytest.approx(REFUSAL_SECONDS - 10)
+        assert world.api.requests == [("GET", MODEL)]
+
+    async def test_end_when_the_spec_changes(self, world: World) -> None:
+        world.refuse(DEPLOYMENT, 422, "Invalid", "no")
+        await world.reconcile()
+        world.api.answer = lambda _: None
+        world.model(generation=2, replicas=2)
+        assert await world.reconcile() is None
+        assert DEPLOYMENT in world.api.objects
+        assert world.stalled() is None
+
+    async def test_end_after_a_while(self, world: World) -> None:
+        world.refuse(DEPLOYMENT, 403, "Forbidden", "exceeded quota")
+        await world.reconcile()
+        world.api.answer = lambda _: None
+        world.now += REFUSAL_SECONDS
+        assert await world.reconcile() is None
+        assert world.stalled() is None
+
+    async def test_hold_back_the_pruning(self, world: World) -> None:
+        world.model(generation=2, ingress={"host": "q.example.com"})
+        await world.reconcile()
+        world.refuse(DEPLOYMENT, 422, "Invalid", "no")
+        world.model(generation=3, replicas=2)
+        await world.reconcile()
+        assert INGRESS in world.api.objects
+
+    async def test_of_a_deletion_are_told_too(self, world: World) -> None:
+        world.model(generation=2, ingress={"host": "q.example.com"})
+        await world.reconcile()
+        world.refuse(INGRESS, 403, "Forbidden", "ingresses is forbidden", method="DELETE")
+        world.model(generation=3)
+        assert await world.reconcile() == REFUSAL_SECONDS
+        assert world.ready()["reason"] == "Forbidden"
+        assert await world.reconcile() == REFUSAL_SECONDS
+        assert world.api.requests == []
+
+
+class TestQuarrels:
+    """Somebody undoes what we write, each time and at once."""
+
+    async def repairs(self, world: World, rounds: int) -> list[float | None]:
+        again = []
+        for _ in range(rounds):
+            world.edit(SERVICE, spec={**world.api.objects[SERVICE]["spec"], "type": "NodePort"})
+            again.append(await world.reconcile())
+        return again
+
+    async def test_are_given_up_slowly(self, world: World) -> None:
+        await world.reconcile()
+        assert await self.repairs(world, damper.FREE - 1) == [None] * (damper.FREE - 1)
+        assert await self.repairs(world, 2) == [damper.FIRST_DELAY] * 2
+        assert world.writes() == []
+        world.now += damper.FIRST_DELAY
+        assert await world.reconcile() is None
+        assert world.writes() == [("PATCH", SERVICE)]
+        assert await self.repairs(world, 1) == [2 * damper.FIRST_DELAY]
+
+    async def test_do_not_delay_a_new_spec(self, world: World) -> None:
+        await world.reconcile()
+        await self.repairs(world, damper.FREE)
+        world.model(generation=2, service={"port": 9000})
+        assert await world.reconcile() is None
+        assert world.api.objects[SERVICE]["spec"]["ports"][0]["port"] == 9000
+
+    async def test_are_forgotten_after_a_while(self, world: World) -> None:
+        await world.reconcile()
+        await self.repairs(world, damper.FREE)
+        world.now += damper.CALM_SECONDS + 1
+        assert await self.repairs(world, 1) == [None]
+
+
+class TestPassingTroubles:
+    async def test_are_left_to_the_queue(self, world: World) -> None:
+        world.refuse(DEPLOYMENT, 503, "ServiceUnavailable", "no", headers={"retry-after": "7"})
+        with pytest.raises(errors.Retryable) as raised:
+            await world.reconcile()
+        assert raised.value.retry_after == 7
+        assert "status" not in world.api.objects[MODEL] or not world.api.objects[MODEL]["status"]
+
+    async def test_are_told_when_they_last(self, world: World) -> None:
+        world.refuse(DEPLOYMENT, 500, "InternalError", "failed calling webhook")
+        with pytest.raises(errors.Retryable):
+            await world.reconcile(failures=PATIENCE)
+        assert world.ready()["reason"] == "APIError"
+        assert "failed calling webhook" in world.ready()["message"]
+        world.api.answer = lambda _: None
+        await world.reconcile(failures=PATIENCE + 1)
+        assert world.stalled() is None
+
+    async def test_a_child_replaced_by_a_stranger_is_a_conflict_and_then_seen_as_such(self, world: World) -> None:
+        await world.reconcile()
+        theirs = world.api.put(SERVICE, foreign("Service", SERVICE))  # the watch has not told
+        world.model(generation=2, service={"port": 9000})
+        with pytest.raises(errors.Conflict):
+            await world.reconcile()
+        assert world.api.objects[SERVICE] == theirs
+        await world.reconcile()
+        assert world.api.objects[SERVICE] == theirs
+        assert world.ready()["reason"] == "NameConflict"
+
+    async def test_a_child_that_vanished_unseen_is_a_conflict_and_then_made_again(self, world: World) -> None:
+        await world.reconcile()
+        world.lose(SERVICE, tell=False)
+        world.model(generation=2, service={"port": 9000})
+        with pytest.raises(errors.Conflict):
+            await world.reconcile()
+        await world.reconcile()
+        assert SERVICE in world.api.objects
+
+    async def test_a_status_computed_from_an_older_model_is_not_written(self, world: World) -> None:
+        await world.reconcile()
+        world.edit(DEPLOYMENT, status={"replicas": 1})
+        meta = {**world.api.objects[MODEL]["metadata"], "generation": 9}
+        world.api.put(MODEL, {**world.api.objects[MODEL], "metadata": meta})  # the watch has not told
+        with pytest.raises(errors.Conflict):
+            await world.reconcile()
+        assert world.api.objects[MODEL]["status"]["observedGeneration"] == 1
+        await world.reconcile()
+        assert world.api.objects[MODEL]["status"]["observedGeneration"] == 9
+
+    async def test_an_ingress_that_is_gone_already_is_no_error(self, world: World) -> None:
+        world.model(generation=2, ingress={"host": "q.example.com"})
+        await world.reconcile()
+        world.lose(INGRESS, tell=False)
+        world.model(generation=3)
+        assert await world.reconcile() is None
+        assert [child["kind"] for child in world.cache.snapshot(KEY).children] == ["Deployment", "Service"]

@@ -1,0 +1,96 @@
+"""One model's reconciler against an API server of a few lines; builders, plan and status are the real ones."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from llama_operator.config import Config
+from llama_operator.constants import KIND
+from llama_operator.kube import kinds
+from llama_operator.reconcile.executor import Executor
+from llama_operator.reconcile.reconciler import Reconciler
+from llama_operator.reconcile.reporter import Reporter
+from llama_operator.runtime.cache import Cache
+from tests.unit.kube.fake_api import FakeAPI, status
+
+Object = dict[str, Any]
+KEY = ("team", "qwen")
+MODEL = kinds.MODEL.path(*KEY)
+DEPLOYMENT = kinds.BY_NAME["Deployment"].path(*KEY)
+SERVICE = kinds.BY_NAME["Service"].path(*KEY)
+INGRESS = kinds.BY_NAME["Ingress"].path(*KEY)
+CLAIM = kinds.BY_NAME["PersistentVolumeClaim"].path("team", "qwen-model")
+EVENTS = kinds.EVENT.path("team")
+REFUSAL_SECONDS = 600.0
+LABELS = {"app.kubernetes.io/managed-by": "llama-operator", "llama-operator.dev/model": "qwen"}
+
+
+class World:
+    """API server, cache and reconciler of one model. `sync` is what the watches do."""
+
+    def __init__(self) -> None:
+        self.api = FakeAPI()
+        self.cache = Cache()
+        self.now = 1000.0
+        client = self.api.client()
+        self.client = client
+        self.reconciler = Reconciler(
+            config=Config(stage_image="operator:1", server_images={"cpu": "server:1"}),
+            cache=self.cache,
+            executor=Executor(cache=self.cache, client=client, refusal_seconds=REFUSAL_SECONDS, clock=lambda: self.now),
+            reporter=Reporter(cache=self.cache, client=client, now=lambda: datetime(2026, 11, 24, tzinfo=UTC)),
+        )
+
+    def model(self, uid: str = "model-1", generation: int = 1, **spec: Any) -> None:
+        """Write the LlamaModel as a user would, and let the watch tell."""
+        source = {"source": {"url": {"url": "https://example.com/a.gguf"}}}
+        meta = {"namespace": "team", "name": "qwen", "uid": uid, "generation": generation}
+        before = self.api.objects.get(MODEL, {})
+        obj = {"kind": KIND, "metadata": meta, "spec": source | spec, "status": before.get("status", {})}
+        self.cache.observe(KIND, self.api.put(MODEL, obj))
+
+    def edit(self, path: str, **changes: Any) -> Object:
+        """Change an object by hand; the watch tells."""
+        obj = copy.deepcopy(self.api.objects[path]) | changes
+        obj = self.api.put(path, obj)
+        self.cache.observe(obj["kind"], obj)
+        return obj
+
+    def lose(self, path: str, *, tell: bool) -> None:
+        """Delete an object by hand; the watch tells, or loses the event."""
+        obj = self.api.objects.pop(path)
+        self.api.version += 1
+        if tell:
+            gone = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.api.version)}}
+            self.cache.observe(obj["kind"], gone, deleted=True)
+
+    async def reconcile(self, failures: int = 0) -> float | None:
+        self.api.requests.clear()
+        self.api.bodies.clear()
+        return await self.reconciler.reconcile(KEY, failures)
+
+    def ready(self) -> Object:
+        return next(c for c in self.api.objects[MODEL]["status"]["conditions"] if c["type"] == "Ready")
+
+    def stalled(self) -> Object | None:
+        conditions = self.api.objects[MODEL]["status"]["conditions"]
+        return next((c for c in conditions if c["type"] == "Stalled"), None)
+
+    def events(self) -> list[Object]:
+        return [body for body in self.api.bodies if body.get("kind") == "Event"]
+
+    def writes(self) -> list[tuple[str, str]]:
+        """Without Events, which have tests of their own."""
+        return [(method, path) for method, path in self.api.requests if method != "GET" and path != EVENTS]
+
+    def refuse(self, path: str, code: int, reason: str, message: str, method: str = "PATCH", **more: Any) -> None:
+        def answer(request: httpx.Request) -> httpx.Response | None:
+            if (request.method, request.url.path) == (method, path):
+                return status(code, reason, message, **more)
+            return None
+
+        self.api.answer = answer
