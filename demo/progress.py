@@ -35,6 +35,8 @@ def wait_ready(name: str, namespace: str, timeout: float, say: Callable[[str], N
                 told = words
             if ready["status"] == "True":
                 return time.monotonic() - begin
+            if ready["reason"] == "SourceUnreachable":  # the operator goes on trying, a demo need not
+                raise StepError(words, "the cluster needs internet for MODEL=…; plain `make demo` does not")
             if "Stalled" in conditions:
                 raise StepError(f"llama/{name} cannot become Ready: {words}", _look(name, namespace))
     raise StepError(
