@@ -28,8 +28,8 @@ MODEL_LABEL = "llama-operator.dev/model"
 POLL_SECONDS = 0.2
 
 
-def eventually(check: Callable[[], T], timeout: float = 60) -> T:
-    """The first result of `check` that raises no AssertionError, within `timeout` seconds.
+def eventually(check: Callable[[], T], timeout: float = 60, every: float = POLL_SECONDS) -> T:
+    """The first result of `check` that raises no AssertionError, within `timeout` seconds; asked every `every` seconds.
 
     The last error is raised when the time is over, so a failure says what was still wrong.
     """
@@ -40,7 +40,7 @@ def eventually(check: Callable[[], T], timeout: float = 60) -> T:
         except AssertionError:
             if time.monotonic() > deadline:
                 raise
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
 
 
 class Witness:
