@@ -37,6 +37,10 @@ class Finding:
     model: dict[str, Any] | None = None
 
 
+LOADING = Finding(Reason.STARTING, "llama-server is loading the model")
+"""Also before the container runs, and until the Deployment has counted it: moments that are not worth a write."""
+
+
 def staging(pod: dict[str, Any]) -> Finding:
     """How far the init container of this pod is."""
     status = _container(pod, "initContainerStatuses", STAGE)
@@ -76,7 +80,7 @@ def serving(pod: dict[str, Any]) -> Finding:
     if ended:
         return _crash(ended, name, status.get("restartCount", 0))
     if running is not None:
-        return Finding(Reason.STARTING, f"llama-server in pod {name} is loading the model")
+        return LOADING
     return Finding(Reason.PENDING, f"pod {name} has not started llama-server yet")
 
 

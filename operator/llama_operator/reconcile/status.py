@@ -113,7 +113,7 @@ def _serving(deployment: Object, current: list[Object], staged: Finding) -> Find
     if staged.reason != Reason.STAGED:
         waiting = Finding(Reason.PENDING, "llama-server starts once the model file is staged")
     else:
-        waiting = Finding(Reason.STARTING, "llama-server is starting")
+        waiting = pods.LOADING
     found = [pods.serving(pod) for pod in current]
     problems = [finding for finding in found if finding.reason in conditions.SERVING_FAILURES]
     starting = [finding for finding in found if finding.reason == Reason.STARTING]
