@@ -94,6 +94,8 @@ def link_flags(name: str) -> str:
     binary = BINARIES[name]
     if name == "kube":
         return " ".join(_kubernetes_stamps(version(name)))
+    if name == "helm":
+        return " ".join(_helm_stamps(binary.stamp))
     if binary.stamp is None:
         return ""
     text = version(name)
@@ -106,6 +108,15 @@ def _kubernetes_stamps(text: str) -> Iterable[str]:
     for package in _VERSION_PACKAGES:
         for variable, value in facts.items():
             yield f"-X {package}.{variable}={value}"
+
+
+def _helm_stamps(stamp: str | None) -> Iterable[str]:
+    """Without a Kubernetes version in it, `helm template` supposes 1.20 and refuses charts that need a newer one."""
+    major, minor, _ = version("kube").removeprefix("v").split(".", 2)
+    yield f"-X {stamp}={version('helm')}"
+    for package in ("helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules"):
+        yield f"-X {package}.k8sVersionMajor={major}"
+        yield f"-X {package}.k8sVersionMinor={minor}"
 
 
 def _build(name: str, path: Path) -> None:

@@ -50,6 +50,7 @@ def test_the_linker_writes_the_version_that_clients_see() -> None:
     assert f"-X k8s.io/component-base/version.gitVersion={binaries.version('kube')}" in flags
     assert "-X k8s.io/client-go/pkg/version.gitMinor=34" in flags
     assert binaries.link_flags("pause") == ""
+    assert "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34" in binaries.link_flags("helm")
     assert not binaries.link_flags("traefik").rpartition("=")[2].startswith("v")
 
 
