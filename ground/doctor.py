@@ -13,7 +13,16 @@ COLD_GIB = 12
 MEMORY_GIB = 4
 """Memory that a first build needs for the largest link step; the cluster itself takes about 1."""
 
-TOOLS = ("docker", "kind", "kubectl", "helm", "go", "mmdebstrap", "buildah", "unshare", "nsenter")
+TOOLS = {
+    "docker": "not on PATH",
+    "go": "not on PATH",
+    "kind": "not on PATH; built when needed",
+    "kubectl": "not on PATH; built, or taken from the node image, when needed",
+    "helm": "not on PATH; built when needed",
+    "mmdebstrap": "not on PATH; installed by apt when needed",
+    "buildah": "not on PATH; installed by apt when needed",
+}
+"""The programs that `up` uses, and what it does where one is not there."""
 
 
 def report() -> None:
@@ -25,14 +34,17 @@ def report() -> None:
     print(f"Docker        {'an engine answers' if seen.docker else 'no engine answers'}")
     if seen.docker and not seen.own_node_image:
         print(f"registry      {'answers' if seen.registry else 'does not answer'} ({choose.REGISTRY})")
-    for tool in TOOLS:
-        print(f"{tool:<13} {shutil.which(tool) or 'not on PATH'}")
+    for tool, otherwise in TOOLS.items():
+        print(f"{tool:<13} {shutil.which(tool) or otherwise}")
     print(f"Debian keys   {_word(Path(debian.KEYRING).exists())}")
     print(f"cache         {paths.CACHE} ({_free(paths.CACHE):.0f} GiB free)")
     print(f"cluster       {_cluster()}")
     print(f"way           {choice.way.value}, because {choice.why}")
-    for problem in problems(choice, _free(paths.CACHE), _memory()):
+    found = problems(choice, _free(paths.CACHE), _memory())
+    for problem in found:
         print(f"problem       {problem}")
+    if not found:
+        print("missing       nothing: `make cluster` can start")
 
 
 def problems(choice: choose.Choice, free_gib: float, memory_gib: float) -> list[str]:
