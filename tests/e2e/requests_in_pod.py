@@ -17,6 +17,9 @@ def main() -> None:
         answer = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as error:
         answer = error
+    except OSError as error:
+        json.dump({"error": str(error)}, sys.stdout)
+        return
     with answer:
         content = answer.read()
         if answer.headers.get("Content-Encoding") == "gzip":

@@ -15,6 +15,10 @@ from demo import chat, cluster
 IN_POD = Path(__file__).with_name("requests_in_pod.py")
 
 
+class NoAnswerError(AssertionError):
+    """Nobody answered. `eventually` asks again: proxies learn about an endpoint a moment after the API server."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back for one request; `type` is the content type."""
@@ -53,6 +57,8 @@ class ThroughService:
         asked = json.dumps({"url": self.url + path, "body": body})
         command = ["exec", "-i", "-n", self.namespace, self.pod, "--", "python", "-c", IN_POD.read_text()]
         told = json.loads(cluster.kubectl(*command, stdin=asked, timeout=60))
+        if "error" in told:
+            raise NoAnswerError(f"{self.url}{path}: {told['error']}")
         return Answer(told["status"], told["type"], base64.b64decode(told["content"]))
 
 
@@ -66,6 +72,10 @@ class ThroughIngress:
         address = httpx.URL(self.url + path)
         here = address.copy_with(host="127.0.0.1", port=chat.ingress_port())
         method = "GET" if body is None else "POST"
+        headers = {"Host": f"{address.host}:{chat.ingress_port()}"}
         with httpx.Client(trust_env=False, timeout=30) as client:
-            answer = client.request(method, here, json=body, headers={"Host": f"{address.host}:{chat.ingress_port()}"})
+            try:
+                answer = client.request(method, here, json=body, headers=headers)
+            except httpx.TransportError as error:
+                raise NoAnswerError(f"{address}: {error}") from error
         return Answer(answer.status_code, answer.headers.get("Content-Type", ""), answer.content)
