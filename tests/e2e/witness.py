@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import kubernetes
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic import DynamicClient
 
+from tests.polling import eventually as eventually
+
 Object = dict[str, Any]
-T = TypeVar("T")
 
 API_VERSIONS = {
     "LlamaModel": "llama-operator.dev/v1alpha1",
@@ -25,22 +24,6 @@ API_VERSIONS = {
 """Of the kinds that are not in the core group."""
 
 MODEL_LABEL = "llama-operator.dev/model"
-POLL_SECONDS = 0.2
-
-
-def eventually(check: Callable[[], T], timeout: float = 60, every: float = POLL_SECONDS) -> T:
-    """The first result of `check` that raises no AssertionError, within `timeout` seconds; asked every `every` seconds.
-
-    The last error is raised when the time is over, so a failure says what was still wrong.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return check()
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(every)
 
 
 class Witness:

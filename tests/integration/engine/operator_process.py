@@ -9,13 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
+
+from tests import polling
 
 T = TypeVar("T")
 
@@ -26,14 +27,7 @@ WRITES = frozenset({"apply", "patch_status", "delete", "create"})
 
 def eventually(check: Callable[[], T], timeout: float = 30) -> T:
     """The first result of `check` that raises no AssertionError; its last error when the time (seconds) is over."""
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return check()
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.05)
+    return polling.eventually(check, timeout, every=0.05)
 
 
 def free_port() -> int:
