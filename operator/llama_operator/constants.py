@@ -18,6 +18,9 @@ MODEL_LABEL = f"{GROUP}/model"
 # Hash of the desired object as it was last applied: tells that something was taken out of it.
 APPLIED_HASH = f"{GROUP}/applied-hash"
 
+# On the Deployment: the number of replicas that the spec asked for when it was last applied.
+REPLICAS = f"{GROUP}/replicas"
+
 # uid and gid of every container: `nonroot` of the distroless images, known to many policies.
 NON_ROOT = 65532
 

@@ -53,9 +53,10 @@ def clear(server: Server) -> None:
         server("DELETE", collection)
 
 
-def desired(path: Path, name: str | None = None) -> list[Object]:
+def desired(path: Path, name: str | None = None, **spec: Any) -> list[Object]:
     manifest = example(path)
     manifest["metadata"] |= {"namespace": NAMESPACE, "name": name or manifest["metadata"]["name"]}
+    manifest["spec"] |= spec
     return build(parse(manifest), CONFIG)
 
 
@@ -158,3 +159,25 @@ def test_others_may_add_and_may_not_change(server: Server) -> None:
     after = server("GET", location(deployment))
     assert after["spec"]["replicas"] == 1
     assert after["spec"]["template"]["metadata"]["annotations"].items() >= restarted.items(), "what others added stays"
+
+
+def test_a_scaler_keeps_its_replicas(server: Server) -> None:
+    """As a HorizontalPodAutoscaler does it: an update of the scale subresource, by another field manager."""
+    children = desired(EXAMPLES[0], name="scaled")
+    carry_out(server, plan(children, []))
+    deployment = next(child for child in children if child["kind"] == "Deployment")
+    scale = f"{location(deployment)}/scale?fieldManager=kube-controller-manager"
+    server("PUT", scale, {**server("GET", scale), "spec": {"replicas": 3}})
+    assert plan(children, observe(server, "scaled")) == NOTHING
+
+    changed = desired(EXAMPLES[0], "scaled", engine={"slots": 2})
+    carry_out(server, plan(changed, observe(server, "scaled")))
+    after = server("GET", location(deployment))
+    assert after["spec"]["replicas"] == 3
+    assert "2" in after["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert plan(changed, observe(server, "scaled")) == NOTHING
+
+    wanted = desired(EXAMPLES[0], "scaled", engine={"slots": 2}, replicas=2)
+    carry_out(server, plan(wanted, observe(server, "scaled")))
+    assert server("GET", location(deployment))["spec"]["replicas"] == 2
+    assert plan(wanted, observe(server, "scaled")) == NOTHING

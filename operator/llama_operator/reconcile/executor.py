@@ -26,6 +26,13 @@ RECHECK_SECONDS = 60.0
 LEFTOVER_SECONDS = 5.0
 """After which we look again whether a leftover has gone. Usually a watch tells us earlier."""
 
+NO_VERSION = "1"
+"""A resource version that no object has: an apply with it makes an object, and is a conflict where there is one.
+
+Server-side apply has no other way to say "only if it is not there", and would take over by force what somebody else
+has made. (Versions are etcd's revisions, and 1 is the one before the first write.)
+"""
+
 log = Log(__name__)
 
 
@@ -81,29 +88,36 @@ class Executor:
         if wait:
             log.warning("does not hold", model="/".join(key), kind=ref[0], name=ref[1], retry_in=round(wait, 1))
             return Outcome(again=wait)
-        if seen is None:
-            match await guard.name_of(self._client, child):
-                case guard.Name.LEFTOVER:
-                    log.info("waiting until a leftover is gone", model="/".join(key), kind=ref[0], name=ref[1])
-                    return Outcome(again=LEFTOVER_SECONDS)
-                case guard.Name.TAKEN:
-                    failure = Failure(Reason.NAME_CONFLICT, _taken(child))
-                    log.warning("name taken", model="/".join(key), kind=ref[0], name=ref[1])
-                    return self._refusals.remember(key, ref, request, failure, RECHECK_SECONDS)
-        else:
-            # Changes are meant for the object that was seen, not for one that has taken its name meanwhile.
-            child = {**child, "metadata": {**child["metadata"], "uid": seen["metadata"]["uid"]}}
         try:
-            answer = await self._client.apply(kinds.BY_NAME[ref[0]], child)
+            answer = await self._client.apply(kinds.BY_NAME[ref[0]], _bound(child, seen))
         except errors.Rejected as error:
             return self._refuse(key, child, request, error)
-        except errors.Conflict:
-            await self._look_again(child)
+        except errors.Conflict as error:
+            if seen is None:
+                return await self._name_is_taken(key, child, request, error)
+            await self._look_again(child, seen)
             raise
         self._cache.store(ref[0], answer)
         self._damper.wrote(key, ref, request)
         log.info("applied", model="/".join(key), kind=ref[0], name=ref[1], why=_why(child, seen))
         return Outcome()
+
+    async def _name_is_taken(self, key: Key, child: Object, request: str, error: errors.Conflict) -> Outcome:
+        """A child could not be created, most likely because something of its name exists."""
+        ref = ref_of(child)
+        holder, live = await guard.name_of(self._client, child)
+        match holder:
+            case guard.Name.OURS:
+                return await self._apply(key, child, live)
+            case guard.Name.LEFTOVER:
+                log.info("waiting until a leftover is gone", model="/".join(key), kind=ref[0], name=ref[1])
+                return Outcome(again=LEFTOVER_SECONDS)
+            case guard.Name.TAKEN:
+                log.warning("name taken", model="/".join(key), kind=ref[0], name=ref[1])
+                failure = Failure(Reason.NAME_CONFLICT, _taken(child))
+                return self._refusals.remember(key, ref, request, failure, RECHECK_SECONDS)
+            case guard.Name.FREE:
+                raise error
 
     async def _delete(self, key: Key, obj: Object) -> Outcome:
         ref, request = ref_of(obj), f"delete {obj['metadata']['uid']}"
@@ -117,7 +131,7 @@ class Executor:
         except errors.NotFound:
             log.info("gone already", model="/".join(key), kind=ref[0], name=ref[1])
         except errors.Conflict:
-            await self._look_again(obj)
+            await self._look_again(obj, obj)
             raise
         else:
             log.info("deleted", model="/".join(key), kind=ref[0], name=ref[1], why="not in the spec any more")
@@ -135,15 +149,21 @@ class Executor:
         log.warning("refused", model="/".join(key), kind=ref[0], name=ref[1], why=str(error))
         return self._refusals.remember(key, ref, request, failure, self._refusal_seconds)
 
-    async def _look_again(self, child: Object) -> None:
+    async def _look_again(self, child: Object, seen: Object) -> None:
         """After a conflict: if the object that the cache shows is not there any more, the cache must not show it."""
-        meta, kind = child["metadata"], kinds.BY_NAME[child["kind"]]
+        meta, kind = seen["metadata"], kinds.BY_NAME[child["kind"]]
         try:
             live = await self._client.get(kind, meta["namespace"], meta["name"])
         except errors.NotFound:
             live = None
-        if live is None or live["metadata"]["uid"] != meta.get("uid"):
+        if live is None or live["metadata"]["uid"] != meta["uid"]:
             self._cache.absent(kind.kind, meta["namespace"], meta["name"])
+
+
+def _bound(child: Object, seen: Object | None) -> Object:
+    """The request to apply a child: to the very object that was seen, not to one that has taken its name meanwhile."""
+    bond = {"uid": seen["metadata"]["uid"]} if seen else {"resourceVersion": NO_VERSION}
+    return {**child, "metadata": {**child["metadata"], **bond}}
 
 
 def _taken(child: Object) -> str:

@@ -1,7 +1,7 @@
-"""Two questions before a child is created, both asked live, because the cache may be late.
+"""Two questions about the creation of a child, both asked live, because the cache may be late.
 
-Is the model still there? A child of a deleted model would be collected and, the cache being late, made again. And is
-the child's name free? Server-side apply would otherwise take over, by force, what somebody else has made.
+Before it: is the model still there? A child of a deleted model would be collected and, the cache being late, made
+again. And when the API server says that the child's name is taken: by whom?
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ class Name(Enum):
     """Whom the name of a child belongs to."""
 
     FREE = "free"
-    """To nobody, or to this model already."""
+    """To nobody any more."""
+    OURS = "ours"
+    """To this model already: the cache is late, or the child has lost the labels by which we watch it."""
     LEFTOVER = "leftover"
     """To an object on its way out: it is being deleted, or the garbage collector is about to."""
     TAKEN = "taken"
@@ -39,16 +41,16 @@ async def model_is_there(client: Client, cache: Cache, key: Key, uid: str) -> bo
     return bool(live["metadata"]["uid"] == uid and "deletionTimestamp" not in live["metadata"])
 
 
-async def name_of(client: Client, child: Object) -> Name:
-    """Look the child's name up. The cache is left alone: a stranger must not get into it."""
+async def name_of(client: Client, child: Object) -> tuple[Name, Object]:
+    """Look the child's name up. Returns also what has it; the cache is left alone, a stranger must not get into it."""
     meta, kind = child["metadata"], kinds.BY_NAME[child["kind"]]
     try:
         live = await client.get(kind, meta["namespace"], meta["name"])
     except errors.NotFound:
-        return Name.FREE
+        return Name.FREE, {}
     if "deletionTimestamp" in live["metadata"] or _predecessors(live, child):
-        return Name.LEFTOVER
-    return Name.FREE if controller_uid(live) == controller_uid(child) else Name.TAKEN
+        return Name.LEFTOVER, live
+    return (Name.OURS if controller_uid(live) == controller_uid(child) else Name.TAKEN), live
 
 
 def _predecessors(live: Object, child: Object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from llama_operator.reconcile.carryover import carried_over
 from llama_operator.reconcile.drift import holds
 
 Object = dict[str, Any]
@@ -37,14 +38,16 @@ def plan(desired: list[Object], observed: list[Object]) -> Plan:
     A child is applied when it is absent, or when a field that we set has another value now (drift). One of these
     fields is the hash of what was last applied, so a field that is no longer wanted is taken back, too. Observed
     objects of another owner - left over from a deleted model of this name - count as absent and are never deleted. A
-    child that is being deleted is left alone: its end is an event, and then it is absent.
+    child that is being deleted is left alone: its end is an event, and then it is absent. (See also `carryover`.)
     """
     uid = controller_uid(desired[0])
     ours = {key(obj): obj for obj in observed if controller_uid(obj) == uid}
+    staying = {k: obj for k, obj in ours.items() if not _terminating(obj)}
+    desired = [carried_over(obj, staying[key(obj)]) if key(obj) in staying else obj for obj in desired]
     wanted = {key(obj) for obj in desired}
     return Plan(
         apply=[obj for obj in desired if _differs(obj, ours.get(key(obj)))],
-        delete=[obj for k, obj in ours.items() if k not in wanted and not _terminating(obj)],
+        delete=[obj for k, obj in staying.items() if k not in wanted],
     )
 
 

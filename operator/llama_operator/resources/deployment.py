@@ -10,7 +10,7 @@ from llama_operator import constants
 from llama_operator.api.types import LlamaModel, SpecError
 from llama_operator.config import Config
 from llama_operator.resources import security, server, staging
-from llama_operator.resources.metadata import child, digest, labels, selector
+from llama_operator.resources.metadata import child, labels, selector, stamped
 
 STAGING_DEADLINE_SECONDS = 6 * 3600
 """Without progress for this long a Deployment counts as failed; a large download is progress that it cannot see."""
@@ -22,6 +22,7 @@ def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
         api_version="apps/v1",
         kind="Deployment",
         name=model.name,
+        annotations={constants.REPLICAS: str(model.spec.replicas)},
         spec={
             "replicas": model.spec.replicas,
             "revisionHistoryLimit": 3,
@@ -45,13 +46,13 @@ def _strategy(model: LlamaModel) -> dict[str, Any]:
 
 def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
     pod = model.spec.pod
-    template: dict[str, Any] = {
-        "metadata": {"labels": {**pod.labels, **labels(model)}, "annotations": dict(pod.annotations)},
-        "spec": _pod_spec(model, config),
-    }
-    # Tells pods of this version of the template from older ones (see reconcile.status).
-    template["metadata"]["annotations"][constants.APPLIED_HASH] = digest(template)
-    return template
+    # The stamp tells pods of this version of the template from older ones (see reconcile.status).
+    return stamped(
+        {
+            "metadata": {"labels": {**pod.labels, **labels(model)}, "annotations": dict(pod.annotations)},
+            "spec": _pod_spec(model, config),
+        }
+    )
 
 
 def _pod_spec(model: LlamaModel, config: Config) -> dict[str, Any]:

@@ -63,8 +63,15 @@ def child(
         "spec": spec,
     }
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(obj))
-    plain["metadata"]["annotations"][constants.APPLIED_HASH] = digest(plain)
-    return plain
+    return stamped(plain)
+
+
+def stamped(obj: dict[str, Any]) -> dict[str, Any]:
+    """The object or pod template with the fingerprint of its content among its annotations, whatever was there."""
+    annotations = {k: v for k, v in obj["metadata"]["annotations"].items() if k != constants.APPLIED_HASH}
+    bare = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+    annotations[constants.APPLIED_HASH] = digest(bare)
+    return bare
 
 
 def digest(data: Any) -> str:

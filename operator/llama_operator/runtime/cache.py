@@ -176,6 +176,9 @@ def _owner(ref: Ref, obj: Object) -> Key | None:
 def _trimmed(ref: Ref, obj: Object) -> Object:
     """A copy without what nobody reads and everybody repeats: it would be most of the memory."""
     meta = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+    scaled = [entry for entry in obj["metadata"].get("managedFields", []) if entry.get("subresource") == "scale"]
+    if scaled:
+        meta["managedFields"] = scaled  # who scales a Deployment (see reconcile.carryover)
     if _LAST_APPLIED in meta.get("annotations", {}):
         meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _LAST_APPLIED}
     unread = {"metadata", "spec"} if ref[0] == "Pod" else {"metadata"}

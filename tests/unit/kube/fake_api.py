@@ -73,6 +73,8 @@ class FakeAPI:
         wanted = body["metadata"].get("uid")
         if wanted and (existing is None or existing["metadata"]["uid"] != wanted):
             return status(409, "Conflict", "uid mismatch")
+        if existing and "resourceVersion" in body["metadata"]:
+            return status(409, "Conflict", "the object has been modified")
         kept = {"uid": existing["metadata"]["uid"]} if existing else {}
         return httpx.Response(200, json=self.put(path, {**body, "metadata": {**body["metadata"], **kept}}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.reconcile.world import (
+    CLAIM,
     DEPLOYMENT,
     EVENTS,
     INGRESS,
@@ -39,8 +40,16 @@ async def test_a_deleted_child_comes_back(world: World) -> None:
     await world.reconcile()
     world.lose(SERVICE, tell=True)
     await world.reconcile()
-    assert world.api.requests[:3] == [("GET", MODEL), ("GET", SERVICE), ("PATCH", SERVICE)]
+    assert world.api.requests[:2] == [("GET", MODEL), ("PATCH", SERVICE)]
     assert SERVICE in world.api.objects
+
+
+async def test_a_new_model_costs_one_look_up_and_one_write_each_for_children_and_status(world: World) -> None:
+    world.model(storage={"claim": {"size": "1Gi"}}, ingress={"host": "q.example.com"})
+    await world.reconcile()
+    children = [("PATCH", path) for path in (CLAIM, DEPLOYMENT, SERVICE, INGRESS)]
+    calls = [call for call in world.api.requests if call[1] != EVENTS]
+    assert calls == [("GET", MODEL), *children, ("PATCH", f"{MODEL}/status")]
 
 
 async def test_a_hand_edit_is_undone_without_any_look_up(world: World) -> None:

@@ -124,6 +124,13 @@ class TestNames:
         assert await world.reconcile() is None
         assert "mine" not in world.api.objects[SERVICE]["spec"]
 
+    async def test_that_is_free_again_when_asked_is_tried_again(self, world: World) -> None:
+        """Also any other conflict at a creation, such as a quota that changes just now."""
+        world.refuse(SERVICE, 409, "Conflict", "the object has been modified")
+        with pytest.raises(errors.Conflict):
+            await world.reconcile()
+        assert ("GET", SERVICE) in world.api.requests
+
     async def test_is_ours_after_all_if_only_its_labels_were_taken(self, world: World) -> None:
         await world.reconcile()
         bare = {name: value for name, value in world.api.objects[SERVICE]["metadata"].items() if name != "labels"}

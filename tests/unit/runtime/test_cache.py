@@ -180,7 +180,7 @@ class TestUnconfirmed:
 def test_trims_what_nobody_reads_and_leaves_the_original_alone(cache: Cache) -> None:
     obj = child(5, "qwen-abc", spec={"big": 1}, status={"phase": "Running"})
     obj["metadata"] |= {
-        "managedFields": [1],
+        "managedFields": [{"manager": "a"}],
         "annotations": {"a": "b", "kubectl.kubernetes.io/last-applied-configuration": "…"},
     }
     cache.observe("Pod", obj)
@@ -193,6 +193,13 @@ def test_trims_what_nobody_reads_and_leaves_the_original_alone(cache: Cache) -> 
     assert "spec" in obj
     cache.observe("Deployment", child(6, spec={"replicas": 1}))
     assert cache.snapshot(KEY).children[0]["spec"] == {"replicas": 1}
+
+
+def test_keeps_who_scales(cache: Cache) -> None:
+    obj, scale = child(5), {"manager": "kube-controller-manager", "subresource": "scale"}
+    obj["metadata"]["managedFields"] = [{"manager": "llama-operator"}, scale, {"subresource": "status"}]
+    cache.observe("Deployment", obj)
+    assert cache.snapshot(KEY).children[0]["metadata"]["managedFields"] == [scale]
 
 
 class History:

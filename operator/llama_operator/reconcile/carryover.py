@@ -1,0 +1,77 @@
+"""What stays as it is in the cluster although the builders, who do not look there, would have it otherwise. Pure.
+
+Two things belong to somebody else as long as nobody asks for a change:
+
+- The number of replicas, where a scaler (a HorizontalPodAutoscaler, KEDA) works on the Deployment itself.
+- The stager's image. It is the operator's own, so with every upgrade of the operator all pods of all models would be
+  replaced, only to stage a file that is staged already. The new image comes with the next change of the pod template.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from llama_operator import constants
+from llama_operator.resources import staging
+from llama_operator.resources.metadata import stamped
+
+Object = dict[str, Any]
+
+
+def carried_over(desired: Object, observed: Object) -> Object:
+    """The desired Deployment with what the observed one of the same model keeps; another kind is returned as it is."""
+    if desired["kind"] != "Deployment":
+        return desired
+    return _replicas(_stager(desired, observed), observed)
+
+
+def _stager(desired: Object, observed: Object) -> Object:
+    """With the observed stager's image, if that alone makes the pod template the observed one."""
+    image = _stage(observed).get("image")
+    if image is None or image == _stage(desired)["image"]:
+        return desired
+    kept = copy.deepcopy(desired)
+    _stage(kept)["image"] = image
+    kept["spec"]["template"] = stamped(kept["spec"]["template"])
+    return stamped(kept) if _version(kept) == _version(observed) else desired
+
+
+def _replicas(desired: Object, observed: Object) -> Object:
+    """Without a number of replicas, if a scaler has had the last word.
+
+    The spec has it again when its number changes (the annotation tells which one was applied last) and when it is 0,
+    which stops a model and its autoscaler.
+    """
+    asked, applied = _asked(desired), _asked(observed)
+    if asked == "0" or asked != applied or not scaler(observed):
+        return desired
+    return {**desired, "spec": {name: value for name, value in desired["spec"].items() if name != "replicas"}}
+
+
+def scaler(deployment: Object) -> str | None:
+    """Who set the number of replicas through the `scale` subresource, by name of the field manager.
+
+    A person with kubectl is none: that is a hand edit, and is undone like any other.
+    """
+    for entry in deployment["metadata"].get("managedFields", []):
+        owns = "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+        if owns and entry.get("subresource") == "scale" and not entry["manager"].startswith("kubectl"):
+            return str(entry["manager"])
+    return None
+
+
+def _stage(deployment: Object) -> Object:
+    """The stager's container; empty if somebody took it out."""
+    containers = deployment["spec"]["template"]["spec"].get("initContainers") or []
+    return next((c for c in containers if c["name"] == staging.CONTAINER_NAME), {})
+
+
+def _version(deployment: Object) -> str | None:
+    annotations = deployment["spec"]["template"]["metadata"].get("annotations") or {}
+    return annotations.get(constants.APPLIED_HASH)
+
+
+def _asked(deployment: Object) -> str | None:
+    annotations = deployment["metadata"].get("annotations") or {}
+    return annotations.get(constants.REPLICAS)
