@@ -34,6 +34,14 @@ closed: other types and reasons do not occur.
 |---|---|
 """
 
+KUBERNETES = "as in PodSpec"
+"""Says in a description that Kubernetes' own documentation tells the fields below."""
+
+FORMS = {
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": "lower-case letters, digits, `-` and `.`",
+}
+"""Patterns that are told in words, because they are long and everywhere."""
+
 Schema = dict[str, Any]
 
 
@@ -63,8 +71,8 @@ def sections(path: str, schema: Schema) -> Iterator[str]:
 
 
 def has_section(schema: Schema) -> bool:
-    """An object with fields, or a list of such."""
-    return "properties" in schema.get("items", schema)
+    """An object with fields of its own, or a list of such; what Kubernetes documents is not repeated."""
+    return "properties" in schema.get("items", schema) and KUBERNETES not in schema.get("description", "")
 
 
 def anchor(path: str) -> str:
@@ -116,7 +124,8 @@ def limits(schema: Schema) -> list[str]:
         found.append(f"at least {low}")
     for key, unit in (("maxLength", "characters"), ("maxItems", "items"), ("maxProperties", "entries")):
         found += [f"at most {schema[key]} {unit}"] if key in schema else []
-    return found + ([f"matches `{schema['pattern']}`"] if "pattern" in schema else [])
+    pattern = schema.get("pattern")
+    return found + ([FORMS.get(pattern, f"matches `{pattern}`")] if pattern else [])
 
 
 def shown(value: Any) -> str:

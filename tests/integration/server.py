@@ -30,10 +30,21 @@ class Server:
         self.api = api
 
     def __call__(
-        self, method: str, path: str, body: Any = None, *, dry_run: bool = False, accept: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        dry_run: bool = False,
+        accept: str = "application/json",
+        manager: str | None = None,
     ) -> Any:
-        """The decoded answer. `APPLY` is server-side apply, as the operator does it. Raises `RefusedError`."""
+        """The decoded answer. `APPLY` is server-side apply, as the operator does it. Raises `RefusedError`.
+
+        `manager`: the field manager, for any other method.
+        """
         query = [("fieldValidation", "Strict")] if body else []
+        query += [("fieldManager", manager)] if manager else []
         content = "application/merge-patch+json" if method == "PATCH" else "application/json"
         if method == "APPLY":
             method, content = "PATCH", "application/apply-patch+yaml"

@@ -36,7 +36,7 @@ def holds(desired: Any, observed: Any, *, quantities: bool = False) -> bool:
     if observed is None:
         return not desired
     if quantities:
-        return quantity.parse(desired) == quantity.parse(observed)
+        return quantity.stored(desired) == quantity.stored(observed)
     return bool(desired == observed)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from math import ceil
 
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?\d+))?", re.ASCII)
 _BINARY = {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", start=1)}
@@ -24,3 +25,12 @@ def parse(text: str | int) -> Decimal:
     if exponent is not None:
         return Decimal(number).scaleb(int(exponent))
     return Decimal(number) * _SUFFIXES.get(suffix, Decimal(1))
+
+
+def stored(text: str | int) -> Decimal:
+    """The value that the API server keeps for a container's resources: rounded up to thousandths.
+
+    https://github.com/kubernetes/kubernetes/blob/v1.30.0/pkg/apis/core/v1/defaults.go, SetDefaults_ResourceList. Raises
+    `ValueError` as `parse` does.
+    """
+    return Decimal(ceil(parse(text) * 1000)) / 1000

@@ -48,3 +48,12 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
 @given(st.integers(0, 10**15), st.sampled_from(["", "k", "Ki", "M", "Mi", "G", "Gi", "m", "e3"]))
 def test_suffixes_multiply(number: int, suffix: str) -> None:
     assert quantity.parse(f"{number}{suffix}") == number * quantity.parse(f"1{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1", "1"), ("1500m", "1.5"), ("1.0005", "1.001"), ("1e-9", "0.001"), ("0.0001Ki", "0.103"), ("0", "0")],
+)
+def test_the_api_server_rounds_up_to_thousandths(text: str, value: str) -> None:
+    """As kube-apiserver answered for a container's limits; `1.0005` comes back as `1001m`."""
+    assert quantity.stored(text) == Decimal(value)
