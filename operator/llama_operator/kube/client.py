@@ -1,4 +1,4 @@
-"""The few calls to the Kubernetes API that the operator makes, over httpx.
+"""The few calls to the Kubernetes API that the operator makes.
 
 A client library would add tens of MiB to an operator that lists, gets, applies and deletes. No call retries by
 itself: the work queue does, with the key's backoff, so that one failing model does not hold up the others.
@@ -7,38 +7,65 @@ itself: the work queue does, with the key's backoff, so that one failing model d
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import httpx
 import kopf
 import msgspec
 
-from llama_operator import __version__, constants
+from llama_operator import constants
 from llama_operator.kube import errors
 from llama_operator.kube.connection import credentials
-from llama_operator.kube.kinds import EVENT, Kind
+from llama_operator.kube.kinds import EVENT, LEASE, Kind
 from llama_operator.kube.ratelimit import TokenBucket
+from llama_operator.kube.transport import Answer, Request, Send, Transport, TransportError
 
 Object = dict[str, Any]
 
 PAGE = 500
 """Objects per page of a list: bounds the memory of one answer."""
-TIMEOUT = httpx.Timeout(30.0)
+EVENTS = 100
+"""Events that are read about one object."""
+
+NO_VERSION = "1"
+"""A resource version that no object has: an apply with it makes an object, and is a conflict where there is one.
+
+Server-side apply has no other way to say "only if it is not there", and would take over by force what somebody else
+has made. (Versions are etcd's revisions, and 1 is the one before the first write.)
+"""
 
 _APPLY = {"content-type": "application/apply-patch+yaml"}  # JSON is YAML
 _MERGE = {"content-type": "application/merge-patch+json"}
 _JSON = {"content-type": "application/json"}
 
 
+async def _nothing() -> None: ...
+
+
 class Client:
     """Calls raise `errors.APIError`. `calls` counts them by (verb, kind, code); code 0 had no answer."""
 
-    def __init__(self, http: httpx.AsyncClient, bucket: TokenBucket, max_concurrent_writes: int) -> None:
-        self._http = http
+    def __init__(
+        self,
+        send: Send,
+        bucket: TokenBucket,
+        max_concurrent_writes: int,
+        close: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
+        self._wire = send
         self._bucket = bucket
         self._writes = asyncio.Semaphore(max_concurrent_writes)
+        self.close = close
+        """Ends the connections behind `send`."""
         self.calls: Counter[tuple[str, str, int]] = Counter()
+        self.took: Callable[[str, float], None] = lambda verb, seconds: None
+        """Is told of each call that has ended, well or not; the wait for our own limits is not part of it."""
+        self.may_write: Callable[[], bool] = lambda: True
+        """Is asked at the last moment before each write: a leader may have lost its Lease while it waited. Writes of
+        the Lease itself are not asked about, and wait for none of our limits."""
 
     async def list(self, kind: Kind, namespace: str | None = None) -> tuple[list[Object], int]:
         """All objects, and the resource version at which they were so.
@@ -55,14 +82,18 @@ class Client:
                 return items, int(page["metadata"]["resourceVersion"])
             params["continue"] = token
 
+    async def probe(self, kind: Kind, namespace: str | None = None) -> None:
+        """Ask for one object at most. Raises what `list` would raise."""
+        await self._send("list", kind, "GET", kind.path(namespace), params={"limit": "1"})
+
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         return await self._send("get", kind, "GET", kind.path(namespace, name))
 
     async def apply(self, kind: Kind, obj: Object) -> Object:
         """Server-side apply: the API server merges by field owner, and makes the object if there is none.
 
-        Forced, because what the spec says wins over whoever changed our fields by hand. With `metadata.uid` in `obj`
-        only that very object is changed; otherwise it is a conflict.
+        Forced, because what the spec says wins over whoever changed our fields by hand. With `metadata.uid` or
+        `metadata.resourceVersion` in `obj` only that very object, or version, is changed; otherwise it is a conflict.
         """
         meta = obj["metadata"]
         return await self._send(
@@ -99,12 +130,20 @@ class Client:
         path = kind.path(meta["namespace"], meta["name"])
         await self._send("delete", kind, "DELETE", path, headers=_JSON, body=options)
 
+    async def list_events(self, namespace: str, kind: str, name: str, uid: str = "") -> Sequence[Object]:
+        """Events about one object; about all that had this name, where its uid is not known.
+
+        The first `EVENTS` of them, in no order. The recorders of Kubernetes write far fewer about one object before
+        they expire.
+        """
+        about = f"regarding.uid={uid}" if uid else f"regarding.kind={kind},regarding.name={name}"
+        params = {"fieldSelector": about, "limit": str(EVENTS)}
+        page = await self._send("list", EVENT, "GET", EVENT.path(namespace), params=params)
+        return page.get("items") or []
+
     async def create_event(self, event: Object) -> None:
         path = EVENT.path(event["metadata"]["namespace"])
         await self._send("create", EVENT, "POST", path, headers=_JSON, body=event)
-
-    async def close(self) -> None:
-        await self._http.aclose()
 
     async def _send(
         self,
@@ -117,39 +156,51 @@ class Client:
         headers: dict[str, str] | None = None,
         body: Object | None = None,
     ) -> Object:
-        request = self._http.build_request(
-            method, path, params=params, headers=headers, content=msgspec.json.encode(body) if body else None
-        )
+        request = Request(method, path, params or {}, headers or {}, _encoded(body) if body else None)
         what = f"{verb} {kind.kind} {path}"
         try:
-            response = await self._limited(request)
-        except httpx.TransportError as error:
+            answer = await self._limited(verb, kind, request)
+        except TransportError as error:
             self.calls[verb, kind.kind, 0] += 1
-            raise errors.Retryable(what, 0, "Unreachable", f"{type(error).__name__} {error}".strip()) from error
-        self.calls[verb, kind.kind, response.status_code] += 1
-        if response.is_success:
-            return msgspec.json.decode(response.content, type=dict[str, Any])
-        raise errors.from_response(what, response)
+            raise errors.Retryable(what, 0, "Unreachable", str(error)) from error
+        self.calls[verb, kind.kind, answer.status] += 1
+        if answer.ok:
+            return msgspec.json.decode(answer.content, type=dict[str, Any])
+        raise errors.from_response(what, answer)
 
-    async def _limited(self, request: httpx.Request) -> httpx.Response:
+    async def _limited(self, verb: str, kind: Kind, request: Request) -> Answer:
+        if kind is LEASE:  # one call now and then, and a leader who waits behind his own burst ends
+            return await self._timed(verb, request)
         if request.method == "GET":
             await self._bucket.take()
-            return await self._http.send(request)
+            return await self._timed(verb, request)
         async with self._writes:
             await self._bucket.take()
-            return await self._http.send(request)
+            if not self.may_write():
+                raise errors.Retryable(f"{verb} {request.path}", 0, "NotLeader", "not sent: the Lease is not ours")
+            return await self._timed(verb, request)
+
+    async def _timed(self, verb: str, request: Request) -> Answer:
+        started = time.monotonic()
+        try:
+            return await self._wire(request)
+        finally:
+            self.took(verb, time.monotonic() - started)
 
 
-def connect(info: kopf.ConnectionInfo, *, qps: float, burst: int, max_concurrent_writes: int) -> Client:
-    """A client for the API server that `info` describes."""
-    http = httpx.AsyncClient(
-        base_url=info.server,
-        verify=info.as_ssl_context(),
-        auth=credentials(info),
-        proxy=info.proxy_url,
-        headers={"user-agent": f"llama-operator/{__version__}"},
-        timeout=TIMEOUT,
-        limits=httpx.Limits(max_connections=2 * max_concurrent_writes),
-        trust_env=False,  # proxies and .netrc of the environment are not meant for the cluster's own API
-    )
-    return Client(http, TokenBucket(qps, burst), max_concurrent_writes)
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that JSON allows in a text and YAML refuses, or takes for the end of a line."""
+
+
+def _encoded(body: Object) -> bytes:
+    """JSON that is YAML, too: the API server reads an apply as YAML."""
+    text = msgspec.json.encode(body).decode()
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def connect(
+    info: kopf.ConnectionInfo, *, qps: float, burst: int, max_concurrent_writes: int, max_connections: int
+) -> Client:
+    """A client for the API server that `info` describes. To be called in a running event loop."""
+    transport = Transport(info, credentials(info), max_connections=max_connections)
+    return Client(transport.send, TokenBucket(qps, burst), max_concurrent_writes, transport.close)

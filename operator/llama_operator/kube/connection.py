@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
 from pathlib import Path
+from typing import Protocol
 
-import httpx
 import kopf
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -39,26 +38,33 @@ def login(account: Path = _ACCOUNT) -> kopf.ConnectionInfo:
     return info
 
 
-def credentials(info: kopf.ConnectionInfo, account: Path = _ACCOUNT) -> httpx.Auth:
-    """How our own calls authenticate, with the same identity as `info`."""
+class Credentials(Protocol):
+    """How our own calls authenticate."""
+
+    def headers(self, *, fresh: bool = False) -> dict[str, str]:
+        """Headers of a request; `fresh` after the ones before were refused."""
+        ...
+
+
+def credentials(info: kopf.ConnectionInfo, account: Path = _ACCOUNT) -> Credentials:
+    """Those of the same identity as `info`."""
     token = account / "token"
     if info.ca_path == str(account / "ca.crt") and token.exists():
         return TokenFile(token)
     return Header(info.as_http_headers())
 
 
-class Header(httpx.Auth):
+class Header:
     """Headers that never change: a kubeconfig's token or password, or none beside a client certificate."""
 
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers.update(self._headers)
-        yield request
+    def headers(self, *, fresh: bool = False) -> dict[str, str]:
+        return self._headers
 
 
-class TokenFile(httpx.Auth):
+class TokenFile:
     """A token in a file that somebody else renews."""
 
     def __init__(self, path: Path) -> None:
@@ -66,17 +72,9 @@ class TokenFile(httpx.Auth):
         self._token = ""
         self._read_at = float("-inf")
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send with the token; if it is refused and the file holds another one by now, send again with that."""
-        used = self._current()
-        request.headers["Authorization"] = f"Bearer {used}"
-        response = yield request
-        if response.status_code == 401 and self._current(fresh=True) != used:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-            yield request
-
-    def _current(self, *, fresh: bool = False) -> str:
+    def headers(self, *, fresh: bool = False) -> dict[str, str]:
+        """Raises `OSError` if the file cannot be read."""
         now = time.monotonic()
         if fresh or now - self._read_at > _TOKEN_SECONDS:
             self._token, self._read_at = self._path.read_text().strip(), now
-        return self._token
+        return {"Authorization": f"Bearer {self._token}"}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import msgspec
+
+from llama_operator.kube.transport import Answer
 
 
 class APIError(Exception):
@@ -55,18 +56,20 @@ _BY_CODE: dict[int, type[APIError]] = {
 }
 
 
-def from_response(what: str, response: httpx.Response) -> APIError:
+def from_response(what: str, answer: Answer) -> APIError:
     """The error in an answer. The API server describes it in a `Status` object, a proxy on the way does not."""
-    code = response.status_code
+    code = answer.status
     try:
-        status = msgspec.json.decode(response.content, type=dict[str, Any])
+        status = msgspec.json.decode(answer.content, type=dict[str, Any])
     except msgspec.DecodeError:
         status = {}
     cls = _BY_CODE.get(code, Retryable if code >= 500 else Rejected)
+    message = str(status.get("message") or answer.reason)
     if code == 422 and "metadata.uid" in _fields(status):
         cls = Conflict  # an apply bound to a uid has met another object of that name
-    message = str(status.get("message") or response.reason_phrase)
-    return cls(what, code, str(status.get("reason") or "Unknown"), message, _seconds(response))
+    if code == 500 and message.startswith("failed to create typed patch object"):
+        cls = Invalid  # an apply with a field that the schema does not have, or of another type; no trouble of theirs
+    return cls(what, code, str(status.get("reason") or "Unknown"), message, _seconds(answer))
 
 
 def _fields(status: dict[str, Any]) -> set[str]:
@@ -74,7 +77,7 @@ def _fields(status: dict[str, Any]) -> set[str]:
     return {str(cause.get("field")) for cause in causes}
 
 
-def _seconds(response: httpx.Response) -> float | None:
+def _seconds(answer: Answer) -> float | None:
     """Kubernetes sends whole seconds; the date form of the header is ignored."""
-    retry_after = response.headers.get("retry-after", "")
+    retry_after = answer.headers.get("retry-after", "")
     return float(retry_after) if retry_after.isdigit() else None

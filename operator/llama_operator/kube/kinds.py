@@ -40,6 +40,7 @@ OWNED = (
 )
 POD = Kind("v1", "Pod", "pods", constants.MODEL_LABEL)
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 WATCHED = (MODEL, *OWNED, POD)
 BY_NAME = {kind.kind: kind for kind in WATCHED}

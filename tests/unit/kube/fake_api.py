@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
-
-import httpx
 
 from llama_operator.kube.client import Client
 from llama_operator.kube.ratelimit import TokenBucket
+from llama_operator.kube.transport import Answer, Request
 
 Object = dict[str, Any]
-Answer = Callable[[httpx.Request], httpx.Response | None]
 
 
 class FakeAPI:
@@ -26,12 +25,10 @@ class FakeAPI:
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[Object] = []
         self.version = 100
-        self.answer: Answer = lambda _: None
+        self.answer: Callable[[Request], Answer | None] = lambda _: None
 
     def client(self) -> Client:
-        transport = httpx.MockTransport(self._handle)
-        http = httpx.AsyncClient(base_url="https://api", transport=transport)
-        return Client(http, TokenBucket(1e6, 1000), max_concurrent_writes=4)
+        return Client(self.send, TokenBucket(1e6, 1000), max_concurrent_writes=4)
 
     def put(self, path: str, obj: Object) -> Object:
         """Create or replace, as somebody else."""
@@ -40,16 +37,16 @@ class FakeAPI:
         self.objects[path] = {**obj, "metadata": meta}
         return self.objects[path]
 
-    def _handle(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.path
+    async def send(self, request: Request) -> Answer:
+        path = request.path
         self.requests.append((request.method, path))
-        if request.content:
-            self.bodies.append(json.loads(request.content))
+        if request.body:
+            self.bodies.append(json.loads(request.body))
         answer = self.answer(request)
         if answer is not None:
             return answer
         if request.method == "POST":
-            return httpx.Response(201, json=self.bodies[-1])
+            return reply(self.bodies[-1], 201)
         if request.method == "PATCH":
             return self._patch(path, self.bodies[-1])
         found = self.objects.get(path)
@@ -57,9 +54,9 @@ class FakeAPI:
             return status(404, "NotFound", f"{path} not found")
         if request.method == "DELETE":
             del self.objects[path]
-        return httpx.Response(200, json=found)
+        return reply(found)
 
-    def _patch(self, path: str, body: Object) -> httpx.Response:
+    def _patch(self, path: str, body: Object) -> Answer:
         if path.endswith("/status"):
             path = path.removesuffix("/status")
             if path not in self.objects:
@@ -68,15 +65,16 @@ class FakeAPI:
             if body["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"]:
                 return status(409, "Conflict", "the object has been modified")
             merged = merge(old.get("status", {}), body["status"])
-            return httpx.Response(200, json=self.put(path, {**old, "status": merged}))
+            return reply(self.put(path, {**old, "status": merged}))
         existing = self.objects.get(path)
         wanted = body["metadata"].get("uid")
         if wanted and (existing is None or existing["metadata"]["uid"] != wanted):
             return status(409, "Conflict", "uid mismatch")
-        if existing and "resourceVersion" in body["metadata"]:
+        version = body["metadata"].get("resourceVersion")
+        if existing and version and version != existing["metadata"]["resourceVersion"]:
             return status(409, "Conflict", "the object has been modified")
         kept = {"uid": existing["metadata"]["uid"]} if existing else {}
-        return httpx.Response(200, json=self.put(path, {**body, "metadata": {**body["metadata"], **kept}}))
+        return reply(self.put(path, {**body, "metadata": {**body["metadata"], **kept}}))
 
 
 def merge(old: Object, patch: Object) -> Object:
@@ -91,8 +89,12 @@ def merge(old: Object, patch: Object) -> Object:
     return merged
 
 
-def status(code: int, reason: str, message: str, **more: Any) -> httpx.Response:
+def reply(body: Any, code: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    """JSON over the wire."""
+    return Answer(code, HTTPStatus(code).phrase, headers or {}, json.dumps(body).encode())
+
+
+def status(code: int, reason: str, message: str, **more: Any) -> Answer:
     """An error as the API server writes it."""
     headers = more.pop("headers", None)
-    body = {"kind": "Status", "code": code, "reason": reason, "message": message, **more}
-    return httpx.Response(code, json=body, headers=headers)
+    return reply({"kind": "Status", "code": code, "reason": reason, "message": message, **more}, code, headers)
