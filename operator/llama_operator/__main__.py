@@ -16,7 +16,9 @@ from llama_operator.engine import Engine
 from llama_operator.kube import errors
 from llama_operator.kube.client import connect
 from llama_operator.kube.connection import LoginError, login
+from llama_operator.lease import Lease, LeaseLost
 from llama_operator.runtime import logs
+from llama_operator.runtime.resync import HistoryRewound
 
 log = logs.Log(__name__)
 
@@ -28,10 +30,15 @@ async def operate(config: Config) -> None:
     # Until kopf installs its own: as process 1 of a container we would not even die of SIGTERM otherwise.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     client = connect(
-        login(), qps=config.api_qps, burst=config.api_burst, max_concurrent_writes=config.max_concurrent_writes
+        login(),
+        qps=config.api_qps,
+        burst=config.api_burst,
+        max_concurrent_writes=config.max_concurrent_writes,
+        max_connections=config.workers + config.max_concurrent_writes + 4,  # more than can be in use: none waits
     )
     log.info("starting", version=__version__, namespaces=", ".join(config.namespaces) or "all")
-    await Engine(config, client).run(login)
+    lease = Lease(client, *config.lease.split("/")) if config.lease else None
+    await Engine(config, client, lease).run(login)
 
 
 def main() -> int:
@@ -48,6 +55,12 @@ def main() -> int:
     except LoginError as error:
         log.error("no credentials", error=str(error))
         return 2
+    except LeaseLost as error:
+        log.error("lease lost", error=str(error))
+        return 1
+    except HistoryRewound as error:
+        log.error("starting over", error=str(error))
+        return 1
     except errors.NotFound as error:
         log.error("is the CRD installed?", error=str(error))
         return 1

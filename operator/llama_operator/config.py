@@ -10,6 +10,7 @@ import msgspec
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+LeaseName = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9.-]+/[a-z0-9.-]+)?$")]
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _IMAGE_PREFIX = "SERVER_IMAGE_"
@@ -29,11 +30,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stage_image: Annotated[str, msgspec.Meta(min_length=1)]
     server_images: dict[str, str] = {}
     namespaces: tuple[str, ...] = ()
+    lease: LeaseName = ""
+    """`namespace/name` of the Lease by which replicas find their leader; empty: this process is the only one."""
     resync_seconds: Seconds = 600.0
     """Between two full lists. Lists heal what a watch has lost, so this bounds how long a loss can last."""
-    api_qps: Seconds = 50.0
-    """Calls to the API server per second, in the long run."""
-    api_burst: Count = 100
+    api_qps: Seconds = 200.0
+    """Calls to the API server per second, in the long run. Hardly reached in good times: it is there for bad ones."""
+    api_burst: Count = 400
     """Calls that may be made at once after a quiet time."""
     max_concurrent_writes: Count = 16
     workers: Count = 8

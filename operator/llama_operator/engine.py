@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import kopf
@@ -12,12 +13,17 @@ from llama_operator.config import Config
 from llama_operator.kube import errors
 from llama_operator.kube.client import Client
 from llama_operator.kube.kinds import BY_NAME, WATCHED
+from llama_operator.lease import Lease
 from llama_operator.reconcile.executor import Executor
+from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
-from llama_operator.runtime import health
+from llama_operator.runtime import http
 from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.gauges import Gauges
+from llama_operator.runtime.health import Health
 from llama_operator.runtime.logs import Log
+from llama_operator.runtime.metrics import Metrics, Result
 from llama_operator.runtime.resync import Resync
 from llama_operator.runtime.workqueue import WorkQueue
 
@@ -28,13 +34,18 @@ log = Log(__name__)
 
 
 class Engine:
-    """The state of one operator process."""
+    """The state of one operator process. Without a Lease it leads from the start."""
 
-    def __init__(self, config: Config, client: Client) -> None:
+    def __init__(self, config: Config, client: Client, lease: Lease | None = None) -> None:
         self._config = config
         self._client = client
+        self._lease = lease
+        if lease:
+            client.may_write = lease.held
         self.cache = Cache()
-        self.queue: WorkQueue[Key] = WorkQueue()
+        self.metrics = Metrics()
+        client.took = self.metrics.called
+        self.queue: WorkQueue[Key] = WorkQueue(waited=self.metrics.waited)
         self._resync = Resync(
             lister=lambda kind, namespace: client.list(BY_NAME[kind], namespace),
             kinds=[kind.kind for kind in WATCHED],
@@ -48,18 +59,47 @@ class Engine:
             config=config,
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=config.resync_seconds),
+            inquiry=Inquiry(cache=self.cache, client=client),
             reporter=Reporter(cache=self.cache, client=client),
         )
 
     async def run(self, login: Callable[[], kopf.ConnectionInfo]) -> None:
-        """Work until a signal ends it. Raises when anything else does: the process is to be started anew."""
-        config = self._config
-        state = health.Health(self.cache, self.queue, self._resync, config.resync_seconds, lambda: self._client.calls)
-        server = await health.serve(state, config.health_port)
+        """Stand by, then work until a signal ends it. Raises when anything else does: it is to be started anew."""
+        config, lease = self._config, self._lease
+        leader = lease.held if lease else (lambda: True)
+        health = Health(self.cache, self.queue, self._resync, config.resync_seconds, leader)
+        self.metrics.add(Gauges(self.cache, self.queue, health, lambda: self._client.calls))
         try:
-            await self._resync.start()  # nobody decides anything before the cache is complete
+            await self._probe()
+            server = await http.serve(health, self.metrics.text, config.health_port)
+            try:
+                if lease:
+                    await lease.acquire()
+                await self._lead(login)
+            finally:
+                if lease:
+                    await lease.release()  # after the last write: the successor is never beside us
+                await server.cleanup()
+        finally:
+            await self._client.close()
+
+    async def _probe(self) -> None:
+        """End here, before we are Ready and a rollout takes our predecessor away, if a right or the CRD is missing."""
+        for kind in WATCHED:
+            for namespace in self._config.namespaces or (None,):
+                try:
+                    await self._client.probe(kind, namespace)
+                except errors.Retryable as error:
+                    log.warning("starting without a look at the API server", error=str(error))
+                    return
+
+    async def _lead(self, login: Callable[[], kopf.ConnectionInfo]) -> None:
+        """Raises `LeaseLost`, without finishing anything, when somebody else may lead."""
+        try:
             async with asyncio.TaskGroup() as group:  # whichever part fails takes the others with it
-                workers = [group.create_task(self._work(), name=f"worker {n}") for n in range(config.workers)]
+                holding = group.create_task(self._lease.hold(), name="lease") if self._lease else None
+                await self._resync.start()  # nobody decides anything before the cache is complete
+                workers = [group.create_task(self._work(), name=f"worker {n}") for n in range(self._config.workers)]
                 resync = group.create_task(self._resync.run(), name="resync")
                 try:
                     await self._watch(login)
@@ -69,9 +109,10 @@ class Engine:
                 _, late = await asyncio.wait(workers, timeout=GRACE_SECONDS)
                 for worker in late:
                     worker.cancel()
-        finally:
-            await server.cleanup()
-            await self._client.close()
+                if holding:
+                    holding.cancel()
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed  # one is the cause, the others are what it broke
         log.info("stopped", unfinished=len(late))
 
     async def _watch(self, login: Callable[[], kopf.ConnectionInfo]) -> None:
@@ -85,12 +126,17 @@ class Engine:
 
     async def _work(self) -> None:
         while (key := await self.queue.get()) is not None:
+            started = time.monotonic()
             try:
-                await self._reconcile(key)
+                result = await self._reconcile(key)
+                self.metrics.reconciled(result, time.monotonic() - started)
             finally:
                 self.queue.done(key)
+            # A reconcile with nothing to do awaits nothing: without this a resync of thousands of models would hold
+            # up the probes, the watches and the Lease until the last one.
+            await asyncio.sleep(0)
 
-    async def _reconcile(self, key: Key) -> None:
+    async def _reconcile(self, key: Key) -> Result:
         """One key, once; what comes out of it decides when it comes again."""
         model = "/".join(key)
         try:
@@ -98,14 +144,18 @@ class Engine:
         except errors.Conflict as error:
             delay = self.queue.retry(key, at_once=True)
             log.info("conflict", model=model, retry_in=round(delay, 1), error=str(error))
+            return Result.CONFLICT
         except errors.APIError as error:
             delay = self.queue.retry(key, at_least=error.retry_after or 0.0)
             log.warning("failed", model=model, retry_in=round(delay, 1), error=str(error))
+            return Result.RETRY
         except Exception:
             # A bug. It must not end the worker, and must not be silent either.
             delay = self.queue.retry(key)
             log.exception("failed, and this is a bug", model=model, retry_in=round(delay, 1))
-        else:
-            self.queue.forget(key)
-            if again is not None:
-                self.queue.add_after(key, again)
+            return Result.ERROR
+        self.queue.forget(key)
+        if again is None:
+            return Result.OK
+        self.queue.add_after(key, again)
+        return Result.REQUEUED

@@ -6,13 +6,51 @@ kopf runs `@on.event` handlers once and forgets their errors, so there must be n
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
 from llama_operator.kube.kinds import WATCHED, Kind
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.workqueue import WorkQueue
+
+IDLE_SECONDS = 0.2
+"""For which kopf keeps a task, with the object's last body, for each object after its last event. Its default, 5 s, let
+the first list of 1,000 models with four children take 80 MiB which the process never gave back."""
+PAGE = 100
+"""Objects that kopf's lists fetch at once, for the same reason."""
+
+
+class _NoDiff(kopf.DiffBaseStorage):
+    """kopf compares each object with its last version for handlers that we do not have; a tenth of the CPU."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return cast(kopf.BodyEssence, {})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Nor do our handlers have progress that would have to be kept in annotations."""
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+    def purge(self, **_: Any) -> None:
+        pass
+
+    def touch(self, **_: Any) -> None:
+        pass
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
 
 
 def settings() -> kopf.OperatorSettings:
@@ -21,6 +59,10 @@ def settings() -> kopf.OperatorSettings:
     chosen.peering.standalone = True
     chosen.scanning.disabled = True
     chosen.posting.enabled = False
+    chosen.queueing.idle_timeout = IDLE_SECONDS
+    chosen.watching.chunk_size = PAGE
+    chosen.persistence.diffbase_storage = _NoDiff()
+    chosen.persistence.progress_storage = _NoProgress()
     for kind in WATCHED:
         if kind.selector:
             chosen.watching.label_selectors[kind.group, kind.plural] = kind.selector

@@ -29,7 +29,20 @@ def by_verb(events: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def writes(events: list[dict[str, Any]]) -> list[str]:
-    return [_name(event) for event in events if event["verb"] in WRITES]
+    """All but the leader's renewals of its Lease, the one thing that an idle operator writes."""
+    return [name for event in events if event["verb"] in WRITES and not (name := _name(event)).endswith(" leases")]
+
+
+def rights(events: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """API group, resource and verb of each right that was used. A patch that made something needed `create`, too."""
+    used = set()
+    for event in events:
+        about = event["objectRef"]
+        what = "/".join(part for part in (about["resource"], about.get("subresource")) if part)
+        used.add((about.get("apiGroup", ""), what, event["verb"]))
+        if event["verb"] == "patch" and event["responseStatus"]["code"] == 201:
+            used.add((about.get("apiGroup", ""), what, "create"))
+    return used
 
 
 def now() -> datetime:

@@ -17,7 +17,7 @@ import pytest
 
 from demo import cluster, files
 from ground.paths import KUBECONFIG, STATE
-from tests.e2e import model_files
+from tests.e2e import model_files, operator_pods
 from tests.e2e.routes import ThroughIngress, ThroughService
 from tests.e2e.witness import Model, Object, Witness, eventually
 
@@ -173,7 +173,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         commands = (
             ("get", "llama,pods,deployments,services,ingresses,pvc", "-o", "wide", "-n", where),
             ("get", "events", "--sort-by=.lastTimestamp", "-n", where),
-            ("logs", "deployment/llama-operator", "--tail=40", "-n", cluster.OPERATOR_NAMESPACE),
+            ("logs", "-l", operator_pods.LABELS, "--prefix", "--tail=40", "-n", cluster.OPERATOR_NAMESPACE),
         )
         for command in commands:
             report.sections.append((f"kubectl {' '.join(command)}", _said(command)))

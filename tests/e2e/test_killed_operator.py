@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from demo.cluster import OPERATOR_NAMESPACE
+from tests.e2e import audit, operator_pods
 from tests.e2e.conftest import FileServer
 from tests.e2e.witness import Model, Witness, eventually
 
@@ -15,14 +16,7 @@ pytestmark = pytest.mark.e2e
 
 MODELS = 5
 ATTEMPTS = 5
-OPERATOR = "app.kubernetes.io/name=llama-operator"
 KINDS = ("Deployment", "ReplicaSet", "Service", "PersistentVolumeClaim")
-
-
-def _operator_pods(witness: Witness) -> dict[str, str]:
-    """Names of the operator's pods by uid."""
-    pods = witness.all("Pod", OPERATOR_NAMESPACE, OPERATOR)
-    return {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in pods}
 
 
 def _kill_operator_at_first_child(models: list[Model], server: FileServer) -> list[Model]:
@@ -36,7 +30,7 @@ def _kill_operator_at_first_child(models: list[Model], server: FileServer) -> li
     def begun() -> None:
         assert models[0].children("PersistentVolumeClaim")
 
-    victims = _operator_pods(witness)
+    victims = operator_pods.by_uid(witness)
     with ThreadPoolExecutor(1) as other:
         applied = other.submit(apply)
         eventually(begun, timeout=30, every=0.01)
@@ -46,7 +40,7 @@ def _kill_operator_at_first_child(models: list[Model], server: FileServer) -> li
         applied.result()
 
     def replaced() -> None:
-        assert _operator_pods(witness).keys().isdisjoint(victims)
+        assert operator_pods.by_uid(witness).keys().isdisjoint(victims)
 
     eventually(replaced, timeout=60)
     return unfinished
@@ -66,3 +60,27 @@ def test_killed_in_the_middle_of_creation(new_model: Callable[[str], Model], fil
         assert {kind: len(model.children(kind)) for kind in KINDS} == dict.fromkeys(KINDS, 1)
         revision = model.children("Deployment")[0]["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
         assert revision == "1", "the successor asked for something else than the one that was killed"
+
+
+def test_a_killed_leader_is_replaced_by_the_one_that_stands_by(witness: Witness, served: Model) -> None:
+    """Without a new pod, and without a word about models that are as they should be."""
+    before, pods = operator_pods.leader(witness), operator_pods.by_uid(witness)
+    since = audit.now()
+    witness.delete("Pod", before, OPERATOR_NAMESPACE, grace=0)
+
+    def replaced() -> str:
+        leader = operator_pods.leader(witness)
+        assert leader != before
+        return leader
+
+    assert eventually(replaced, timeout=60) in pods.values()
+    service = f"{served.name}"
+    witness.delete("Service", service, served.namespace)
+
+    def repaired() -> None:
+        assert witness.get("Service", service, served.namespace) is not None
+
+    eventually(repaired, timeout=60)
+    served.ready()
+    written = [name for name in audit.writes(audit.calls(since)) if "/status" not in name and "events" not in name]
+    assert written == ["patch services"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from demo.cluster import OPERATOR_NAMESPACE, RELEASE, kubectl
-from tests.e2e import audit
+from demo.cluster import OPERATOR_NAMESPACE, kubectl
+from tests.e2e import audit, operator_pods
 from tests.e2e.conftest import HOST_DOMAIN, FileServer
 from tests.e2e.witness import Model, Witness, eventually
 
@@ -66,8 +66,8 @@ def test_no_writes_when_nothing_changes(
     assert seen == []
 
 
-def test_memory(served: Model, measurements: dict[str, Any]) -> None:
-    command = ("exec", "-n", OPERATOR_NAMESPACE, f"deployment/{RELEASE}", "--", "python", "-c", MEMORY)
+def test_memory(served: Model, witness: Witness, measurements: dict[str, Any]) -> None:
+    command = ("exec", "-n", OPERATOR_NAMESPACE, operator_pods.leader(witness), "--", "python", "-c", MEMORY)
     resident = int(kubectl(*command)) / 1024
     measurements["operator_resident_memory_MiB"] = round(resident)
     assert resident < 150

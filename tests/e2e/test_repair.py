@@ -76,5 +76,33 @@ def test_foreign_labels_and_annotations_stay(model: Model, kind: str) -> None:
     assert metadata["annotations"].items() >= added["annotations"].items()
 
 
+def test_an_autoscalers_replicas_stay(model: Model) -> None:
+    """A real HorizontalPodAutoscaler, on the Deployment itself; also when the operator writes the Deployment anew."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": model.name}
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": model.name, "namespace": model.namespace},
+        "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 2},
+    }
+    model.witness.create(scaler)
+
+    def scaled() -> None:
+        assert _read(model, "Deployment")["spec"]["replicas"] == 2
+
+    eventually(scaled, timeout=90)
+    model.witness.merge(
+        "Deployment", model.name, model.namespace, {"metadata": {"labels": {"app.kubernetes.io/component": "x"}}}
+    )
+
+    def mended() -> None:
+        assert _read(model, "Deployment")["metadata"]["labels"]["app.kubernetes.io/component"] == "server"
+
+    eventually(mended, timeout=30)
+    scaled()
+    assert model.ready()["readyReplicas"] == 2
+    model.witness.delete("HorizontalPodAutoscaler", model.name, model.namespace)
+
+
 def _equal(actual: object, expected: object) -> None:
     assert actual == expected

@@ -20,6 +20,10 @@ API_VERSIONS = {
     "ReplicaSet": "apps/v1",
     "Ingress": "networking.k8s.io/v1",
     "EndpointSlice": "discovery.k8s.io/v1",
+    "Lease": "coordination.k8s.io/v1",
+    "ClusterRole": "rbac.authorization.k8s.io/v1",
+    "Role": "rbac.authorization.k8s.io/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
 }
 """Of the kinds that are not in the core group."""
 

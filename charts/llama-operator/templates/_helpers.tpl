@@ -51,7 +51,10 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* All that the operator may do, in each namespace that it serves. It reads no Secret, and no log. */}}
+{{/*
+All that the operator may do, in each namespace that it serves. It reads no Secret, and no log. It deletes nothing but
+Ingresses: everything else goes with its LlamaModel, by Kubernetes' own garbage collection.
+*/}}
 {{- define "llama-operator.rules" -}}
 - apiGroups: [llama-operator.dev]
   resources: [llamamodels]
@@ -61,10 +64,10 @@ capabilities:
   verbs: [patch]
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [services, persistentvolumeclaims]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses]
   verbs: [get, list, watch, create, patch, delete]
@@ -73,7 +76,7 @@ capabilities:
   verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create]
+  verbs: [create, list]
 {{- end }}
 
 {{/* Objects of `helm test`. Takes a dict of `weight` (their order) and `delete` (when they go again). */}}

@@ -39,6 +39,8 @@ class Reason(StrEnum):
     SCALED_TO_ZERO = "ScaledToZero"
     PENDING = "Pending"
     UNSCHEDULABLE = "Unschedulable"
+    VOLUME_PENDING = "VolumePending"
+    POD_BLOCKED = "PodBlocked"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     CONTAINER_CONFIG_INVALID = "ContainerConfigInvalid"
     STARTING = "Starting"
@@ -81,6 +83,8 @@ STAGING_FAILURES = frozenset(
 SERVING_FAILURES = frozenset(
     {
         Reason.UNSCHEDULABLE,
+        Reason.VOLUME_PENDING,
+        Reason.POD_BLOCKED,
         Reason.IMAGE_PULL_FAILED,
         Reason.CONTAINER_CONFIG_INVALID,
         Reason.SERVER_CRASHED,

@@ -18,6 +18,9 @@ from llama_operator.resources.metadata import stamped
 
 Object = dict[str, Any]
 
+SCALERS = frozenset({"kube-controller-manager", "keda", "keda-operator"})
+"""Field managers of HorizontalPodAutoscaler and KEDA. Whoever else scales a Deployment is a person with a tool."""
+
 
 def carried_over(desired: Object, observed: Object) -> Object:
     """The desired Deployment with what the observed one of the same model keeps; another kind is returned as it is."""
@@ -50,13 +53,13 @@ def _replicas(desired: Object, observed: Object) -> Object:
 
 
 def scaler(deployment: Object) -> str | None:
-    """Who set the number of replicas through the `scale` subresource, by name of the field manager.
+    """Which of `SCALERS` set the number of replicas, if one did: through the `scale` subresource, as they do.
 
-    A person with kubectl is none: that is a hand edit, and is undone like any other.
+    `kubectl scale` uses the same subresource, but is a hand edit and is undone like any other.
     """
     for entry in deployment["metadata"].get("managedFields", []):
         owns = "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-        if owns and entry.get("subresource") == "scale" and not entry["manager"].startswith("kubectl"):
+        if owns and entry.get("subresource") == "scale" and entry.get("manager") in SCALERS:
             return str(entry["manager"])
     return None
 

@@ -9,8 +9,9 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.conditions import Reason
 from llama_operator.kube import errors, kinds
-from llama_operator.kube.client import Client
+from llama_operator.kube.client import NO_VERSION, Client
 from llama_operator.reconcile import guard
+from llama_operator.reconcile.carryover import carried_over
 from llama_operator.reconcile.damper import Damper
 from llama_operator.reconcile.plan import Plan, controller_uid
 from llama_operator.reconcile.plan import key as ref_of
@@ -25,13 +26,6 @@ RECHECK_SECONDS = 60.0
 """After which a name that was taken is looked up again: nobody tells us when a foreign object goes."""
 LEFTOVER_SECONDS = 5.0
 """After which we look again whether a leftover has gone. Usually a watch tells us earlier."""
-
-NO_VERSION = "1"
-"""A resource version that no object has: an apply with it makes an object, and is a conflict where there is one.
-
-Server-side apply has no other way to say "only if it is not there", and would take over by force what somebody else
-has made. (Versions are etcd's revisions, and 1 is the one before the first write.)
-"""
 
 log = Log(__name__)
 
@@ -108,7 +102,7 @@ class Executor:
         holder, live = await guard.name_of(self._client, child)
         match holder:
             case guard.Name.OURS:
-                return await self._apply(key, child, live)
+                return await self._apply(key, carried_over(child, live), live)
             case guard.Name.LEFTOVER:
                 log.info("waiting until a leftover is gone", model="/".join(key), kind=ref[0], name=ref[1])
                 return Outcome(again=LEFTOVER_SECONDS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from llama_operator.reconcile.carryover import carried_over
 from llama_operator.reconcile.drift import holds
+from llama_operator.resources import OPTIONAL
 
 Object = dict[str, Any]
 
@@ -47,7 +48,7 @@ def plan(desired: list[Object], observed: list[Object]) -> Plan:
     wanted = {key(obj) for obj in desired}
     return Plan(
         apply=[obj for obj in desired if _differs(obj, ours.get(key(obj)))],
-        delete=[obj for k, obj in staying.items() if k not in wanted],
+        delete=[obj for k, obj in staying.items() if k not in wanted and obj["kind"] in OPTIONAL],
     )
 
 

@@ -2,168 +2,175 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from llama_operator.api.conditions import STAGING_FAILURES, Reason
+from llama_operator import constants
+from llama_operator.api.conditions import Reason
+from llama_operator.reconcile import advice, containers
+from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod
+from llama_operator.reconcile.finding import Finding
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
 from llama_operator.resources.staging import CONTAINER_NAME as STAGE
 
-# Reasons that the kubelet gives a waiting container: k8s.io/kubernetes pkg/kubelet/images/types.go, .../container.
-_PULL_FAILURES = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "ErrImageNeverPull",
-        "ImageInspectError",
-        "RegistryUnavailable",
-        "SignatureValidationFailed",
-    }
+Object = dict[str, Any]
+
+_FOR_NOBODY = re.compile(
+    r"(?:\. (?:no new claims to deallocate|not found))?[.,]? preemption: .*$|\. not found$|\.$", re.DOTALL
 )
-_CONFIG_FAILURES = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+"""What other plugins of the scheduler add: whether it would help to evict others, or to free devices."""
 
-_MODEL_FIELDS = {"name": str, "architecture": str, "bytes": int, "sha256": str, "revision": str}
-"""Members of `status.model`. The API server drops others, so writing them would never come to rest."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One reason and a message for a person; `model` is what the stager found in the file, once it is staged."""
-
-    reason: Reason
-    message: str
-    model: dict[str, Any] | None = None
+LOADING = Finding(Reason.STARTING, "llama-server is being started: its image is fetched, then it loads the model")
+"""Until the Deployment has counted it: moments that are not worth a write."""
 
 
-LOADING = Finding(Reason.STARTING, "llama-server is loading the model")
-"""Also before the container runs, and until the Deployment has counted it: moments that are not worth a write."""
-
-
-def staging(pod: dict[str, Any]) -> Finding:
+def staging(pod: Object) -> Finding:
     """How far the init container of this pod is."""
-    status = _container(pod, "initContainerStatuses", STAGE)
     name = pod["metadata"]["name"]
-    state = status.get("state", {})
+    status = _containers(pod, "initContainerStatuses").get(STAGE, {})
+    terminated = status.get("state", {}).get("terminated", {})
     if failed(pod):
         return _pod_failure(pod)
-    if "terminated" in state and state["terminated"].get("exitCode") == 0:
-        return Finding(Reason.STAGED, "the model file is verified and in place", _model(state["terminated"]))
-    blocked = _blocked(status)
+    if terminated.get("exitCode") == 0:
+        return Finding(Reason.STAGED, "the model file is verified and in place", containers.model(terminated))
+    blocked = containers.blocked(status)
     if blocked:
         return blocked
-    ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
+    ended = containers.ended(status)
     if ended and ended.get("exitCode") != 0:
-        return _staging_failure(ended, name)
-    return Finding(Reason.STAGING, f"pod {name} {_progress(pod, state)}")
+        return containers.staging_failure(ended, name)
+    if "running" in status.get("state", {}):
+        return Finding(
+            Reason.STAGING,
+            f"pod {name} is staging the model file; `kubectl logs {name} -c stage -f` shows how far it is",
+        )
+    return unstarted(pod["metadata"]["labels"][constants.MODEL_LABEL])
 
 
-def serving(pod: dict[str, Any]) -> Finding:
-    """Why this pod does not answer, seen from Kubernetes; `Available` if it does."""
-    if any(c["type"] == "Ready" and c["status"] == "True" for c in _conditions(pod)):
+def unstarted(model: str) -> Finding:
+    """One message for the whole way to a running stager: its steps take moments, and each would be a write."""
+    return Finding(
+        Reason.STAGING,
+        "waiting for a pod that can stage the model file: one with a node, its volumes, a network and its image; "
+        f"`kubectl describe pods -l {constants.MODEL_LABEL}={model}` shows how far it is",
+    )
+
+
+def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence) -> Finding:
+    """Why this pod does not answer, seen from Kubernetes; `Available` if it does.
+
+    `claims`: those that it uses and that are not known to be bound; `evidence`: what events have told.
+    """
+    name, ready = pod["metadata"]["name"], _condition(pod, "Ready")
+    if ready.get("status") == "True":
         return Finding(Reason.AVAILABLE, "the server answers")
     if failed(pod):
         return _pod_failure(pod)
-    for c in _conditions(pod):
-        if c["type"] == "PodScheduled" and c["status"] == "False":
-            return Finding(Reason.UNSCHEDULABLE, c.get("message", "no node has room for the pod"))
-    status = _container(pod, "containerStatuses", SERVER)
-    name = pod["metadata"]["name"]
-    blocked = _blocked(status)
+    unplaced = _unplaced(pod)
+    if unplaced:
+        return unplaced
+    for suspect in of_pod(pod, claims):
+        if suspect in evidence:
+            return evidence[suspect]
+    other = _beside(pod)
+    if other:
+        return other
+    status = _containers(pod, "containerStatuses").get(SERVER, {})
+    blocked = containers.blocked(status)
     if blocked:
         return blocked
+    if status.get("ready") and "running" in status.get("state", {}):
+        return _ready_but(name, ready)
     running = status.get("state", {}).get("running")
-    if running and _was_ready_since(pod, running.get("startedAt", "")):
-        return Finding(Reason.UNRESPONSIVE, f"llama-server in pod {name} does not answer its health check any more")
-    ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
+    if running and ready.get("lastTransitionTime", "") > running.get("startedAt", ""):
+        # Ready turned False only after the container had started: it has answered, and does not any more.
+        return Finding(
+            Reason.UNRESPONSIVE,
+            f"llama-server in pod {name} does not answer its health check any more; the kubelet restarts it after a "
+            f"minute, and `kubectl logs {name} -c llama-server` shows what it does",
+        )
+    ended = containers.ended(status)
     if ended:
-        return _crash(ended, name, status.get("restartCount", 0))
+        return containers.crash(ended, name)
     if running is not None:
         return LOADING
     return Finding(Reason.PENDING, f"pod {name} has not started llama-server yet")
 
 
-def failed(pod: dict[str, Any]) -> bool:
+def failed(pod: Object) -> bool:
     """Ended for ever: evicted, or refused by the kubelet. A new pod takes its place; this one stays as a record."""
     return pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
 
 
-def _pod_failure(pod: dict[str, Any]) -> Finding:
+def _pod_failure(pod: Object) -> Finding:
     status = pod["status"]
     why = ": ".join(part for part in (status.get("reason"), status.get("message")) if part)
-    return Finding(Reason.POD_FAILED, f"pod {pod['metadata']['name']} failed: {why or 'no reason given'}")
+    return Finding(
+        Reason.POD_FAILED,
+        f"pod {pod['metadata']['name']} failed: {why or 'no reason given'}; another takes its place. If that fails, "
+        "too, set spec.resources.requests (memory) or use spec.storage (disk), or look after the node",
+        quotes=True,
+    )
 
 
-def _progress(pod: dict[str, Any], state: dict[str, Any]) -> str:
-    if any(c["type"] == "PodReadyToStartContainers" and c["status"] == "False" for c in _conditions(pod)):
-        return "waits for its volumes and its network"
-    return "is staging the model file" if state else "is pending"
+def _unplaced(pod: Object) -> Finding | None:
+    """The scheduler has no node for it, and says why."""
+    placed = _condition(pod, "PodScheduled")
+    said = placed.get("message", "no node takes the pod")
+    if placed.get("status") != "False" or advice.waits_for_claim(said):
+        return None
+    words = _FOR_NOBODY.sub("", said)
+    reason = Reason.VOLUME_PENDING if advice.about_volume(words) else Reason.UNSCHEDULABLE
+    return Finding(reason, f"pod {pod['metadata']['name']} has no node: {words}; {advice.on_scheduling(words)}")
 
 
-def _was_ready_since(pod: dict[str, Any], started: str) -> bool:
-    """Ready turned False only after the container had started: it has answered, and does not any more."""
-    turned = [c.get("lastTransitionTime") or "" for c in _conditions(pod) if c["type"] == "Ready"]
-    return any(time > started for time in turned)
-
-
-def _container(pod: dict[str, Any], field: str, name: str) -> dict[str, Any]:
-    statuses = pod.get("status", {}).get(field) or []
-    return next((s for s in statuses if s["name"] == name), {})
-
-
-def _conditions(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    return pod.get("status", {}).get("conditions") or []
-
-
-def _blocked(status: dict[str, Any]) -> Finding | None:
-    """A container that the kubelet cannot even start."""
-    waiting = status.get("state", {}).get("waiting", {})
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")
-    if reason in _PULL_FAILURES:
-        return Finding(Reason.IMAGE_PULL_FAILED, f"image {status.get('image')}: {message or reason}")
-    if reason in _CONFIG_FAILURES:
-        return Finding(Reason.CONTAINER_CONFIG_INVALID, f"container {status['name']}: {message or reason}")
+def _beside(pod: Object) -> Finding | None:
+    """A container that is not ours, a service mesh's, keeps the pod from starting or from being Ready."""
+    name, later = pod["metadata"]["name"], _containers(pod, "containerStatuses")
+    server = later.get(SERVER, {})
+    if server.get("ready"):
+        others = later
+    elif "waiting" in server.get("state", {}):
+        others = _containers(pod, "initContainerStatuses")
+    else:
+        return None
+    for status in others.values():
+        if status["name"] in (STAGE, SERVER) or status.get("ready"):
+            continue
+        blocked, ended = containers.blocked(status), containers.ended(status)
+        if blocked:
+            return Finding(Reason.POD_BLOCKED, blocked.message, quotes=True)
+        if ended and ended.get("exitCode") != 0:
+            how = f"ended with code {ended.get('exitCode')}{containers.last_words(ended)}"
+            return Finding(
+                Reason.POD_BLOCKED,
+                f"container {status['name']}, which is not the operator's, keeps pod {name} from serving: it {how}; "
+                "ask who put it there",
+                quotes=True,
+            )
     return None
 
 
-def _report(terminated: dict[str, Any]) -> dict[str, Any] | None:
-    """The stager's termination message. It may be a log tail instead, if the stager was killed."""
-    try:
-        report = json.loads(terminated.get("message", ""))
-    except ValueError:
-        return None
-    return report if isinstance(report, dict) else None
-
-
-def _model(terminated: dict[str, Any]) -> dict[str, Any] | None:
-    """What the stager found in the file, as far as `status.model` has a place for it."""
-    report = _report(terminated) or {}
-    return {key: report[key] for key, type_ in _MODEL_FIELDS.items() if isinstance(report.get(key), type_)} or None
-
-
-def _staging_failure(terminated: dict[str, Any], pod: str) -> Finding:
-    report = _report(terminated) or {}
-    if report.get("reason") in STAGING_FAILURES:
-        return Finding(Reason(report["reason"]), str(report.get("message", "")))
-    how = terminated.get("reason", "Error")
-    tail = terminated.get("message", "").strip()[-500:]
-    return Finding(
-        Reason.STAGING_FAILED,
-        f"the stager in pod {pod} ended with {how}, code {terminated.get('exitCode')}: {tail}",
-    )
-
-
-def _crash(terminated: dict[str, Any], pod: str, restarts: int) -> Finding:
-    if terminated.get("reason") == "OOMKilled":
+def _ready_but(name: str, ready: Object) -> Finding:
+    """llama-server answers, and the pod does not count as ready all the same."""
+    if ready.get("reason") == "ReadinessGatesNotReady":
+        words = f"a readiness gate holds back pod {name}: {ready.get('message', '')}; ask who put it there"
+    elif ready.get("reason") == "ContainersNotReady":
+        words = f"pod {name} is held back: {ready.get('message', '')}; ask who put these containers there"
+    else:  # the kubelet always gives a reason; the node controller, which speaks for a silent node, gives none
         return Finding(
-            Reason.OUT_OF_MEMORY,
-            f"llama-server in pod {pod} was killed for memory, restarted {restarts} times; "
-            "raise spec.resources.limits.memory, or lower spec.engine.contextSize or slots",
+            Reason.UNRESPONSIVE,
+            f"the node of pod {name} does not report any more; see `kubectl get nodes`, mend it or delete it. After "
+            "five minutes another node is tried",
         )
-    tail = terminated.get("message", "").strip()[-1000:]
-    code = terminated.get("exitCode")
-    return Finding(
-        Reason.SERVER_CRASHED,
-        f"llama-server in pod {pod} ended with code {code}, restarted {restarts} times: {tail}",
-    )
+    return Finding(Reason.POD_BLOCKED, words)
+
+
+def _condition(pod: Object, type_: str) -> Object:
+    conditions: list[Object] = pod.get("status", {}).get("conditions") or []
+    return next((c for c in conditions if c["type"] == type_), {})
+
+
+def _containers(pod: Object, field: str) -> dict[str, Object]:
+    return {status["name"]: status for status in pod.get("status", {}).get(field) or []}

@@ -7,6 +7,7 @@ from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.kube import errors
 from llama_operator.reconcile.executor import Executor, ModelGone
+from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.plan import plan
 from llama_operator.reconcile.reporter import Reporter
 from llama_operator.reconcile.status import Failure
@@ -21,10 +22,13 @@ log = Log(__name__)
 
 
 class Reconciler:
-    def __init__(self, *, config: Config, cache: Cache, executor: Executor, reporter: Reporter) -> None:
+    def __init__(
+        self, *, config: Config, cache: Cache, executor: Executor, inquiry: Inquiry, reporter: Reporter
+    ) -> None:
         self._config = config
         self._cache = cache
         self._executor = executor
+        self._inquiry = inquiry
         self._reporter = reporter
 
     async def reconcile(self, key: Key, failures: int = 0) -> float | None:
@@ -37,6 +41,7 @@ class Reconciler:
         if seen.model is None or "deletionTimestamp" in seen.model["metadata"]:
             # Children go with their owner: Kubernetes collects them, also while we are not running.
             self._executor.forget(key)
+            self._inquiry.forget(key)
             return None
 
         try:
@@ -56,5 +61,6 @@ class Reconciler:
                 await self._reporter.report(key, Failure(Reason.API_ERROR, error.message))
             raise
 
-        await self._reporter.report(key, outcome.failure)
-        return outcome.again
+        evidence, inquire_again = await self._inquiry.inquire(key)
+        await self._reporter.report(key, outcome.failure, evidence)
+        return min((again for again in (outcome.again, inquire_again) if again is not None), default=None)

@@ -12,6 +12,7 @@ from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import Client
 from llama_operator.reconcile import status
 from llama_operator.reconcile.events import Event, transitions
+from llama_operator.reconcile.evidence import Evidence
 from llama_operator.reconcile.status import Failure, Observed
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.logs import Log
@@ -35,8 +36,8 @@ class Reporter:
         self._now = now
         self._host = socket.gethostname()[:128]
 
-    async def report(self, key: Key, failure: Failure | None) -> None:
-        """Compute the status from what the cache holds now, and write it if it differs.
+    async def report(self, key: Key, failure: Failure | None, evidence: Evidence | None = None) -> None:
+        """Compute the status from what the cache holds and events have told, and write it if it differs.
 
         One write at most. Raises `errors.APIError`: the status is then computed again, from newer facts.
         """
@@ -44,9 +45,8 @@ class Reporter:
         if seen.model is None:
             return
         old, now = seen.model.get("status", {}), self._now()
-        new = status.compute(
-            seen.model, Observed(seen.children, seen.pods), failure, now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        )
+        observed = Observed(seen.children, seen.pods, evidence or {})
+        new = status.compute(seen.model, observed, failure, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         if new == old:
             return
         try:
@@ -67,7 +67,9 @@ class Reporter:
         try:
             await self._client.create_event(_event(model, event, now, self._host))
         except errors.APIError as error:
-            log.warning("event not posted", model=model["metadata"]["name"], reason=event.reason, error=str(error))
+            meta = model["metadata"]
+            key = f"{meta['namespace']}/{meta['name']}"
+            log.warning("event not posted", model=key, reason=event.reason, error=str(error))
 
 
 def _patch(model: Object, status: Object) -> Object:

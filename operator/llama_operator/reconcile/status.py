@@ -9,9 +9,10 @@ from llama_operator import constants
 from llama_operator.api import conditions
 from llama_operator.api.conditions import Reason, Type, condition
 from llama_operator.api.types import LlamaModel, SpecError, parse
-from llama_operator.reconcile import pods
+from llama_operator.reconcile import exposure, pods, workload
+from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod, remembered
+from llama_operator.reconcile.finding import Finding, steady
 from llama_operator.reconcile.plan import controller_uid
-from llama_operator.reconcile.pods import Finding
 from llama_operator.resources import endpoints
 
 Object = dict[str, Any]
@@ -26,10 +27,11 @@ PERMANENT = conditions.STAGING_FAILURES - {
 
 @dataclass(frozen=True)
 class Observed:
-    """What the cache holds about one model."""
+    """What the cache holds about one model, and what events have told."""
 
     children: list[Object] = field(default_factory=list)
     pods: list[Object] = field(default_factory=list)
+    evidence: Evidence = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,27 +44,35 @@ class Failure:
 
 def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) -> Object:
     """The whole new `.status` of the LlamaModel `raw`; `now` (RFC 3339) is used only for what has changed."""
-    old = raw.get("status", {})
-    uid = raw["metadata"]["uid"]
-    owned = {child["kind"]: child for child in observed.children if controller_uid(child) == uid}
+    old, generation = raw.get("status", {}), raw["metadata"].get("generation", 0)
+    before = {c["type"]: c for c in old.get("conditions", []) if c.get("observedGeneration") == generation}
+    owned = _owned(raw, observed)
     deployment = owned.get("Deployment", {})
-    current = _current_pods(observed.pods, deployment)
+    current = workload.current_pods(observed.pods, deployment)
+    evidence = {
+        suspect: finding
+        for suspect in unexplained(raw, observed)
+        if (finding := observed.evidence.get(suspect) or remembered(suspect, before.values()))
+    }
 
-    staged = _staged(deployment, current)
-    serving = _serving(deployment, current, staged)
-    available = _available(deployment, serving)
-    exposed = _exposed(raw, owned)
-    wanted = [_told(Type.STAGED, staged, Reason.STAGED), _told(Type.AVAILABLE, available, Reason.AVAILABLE)]
-    wanted.append(_told(Type.EXPOSED, exposed, Reason.EXPOSED))
-    ready = _ready(deployment, failure, [staged, available, exposed], serving)
-    wanted.insert(0, _told(Type.READY, ready, Reason.READY))
-    stalled = failure or (Failure(staged.reason, staged.message) if staged.reason in PERMANENT else None)
-    if stalled:
+    staged = workload.staged(raw["metadata"]["name"], deployment, observed.pods, current)
+    staged = steady(staged, before.get(Type.STAGED, {}))
+    serving = workload.serving(deployment, current, staged, workload.claims(owned), evidence)
+    available = steady(workload.available(deployment, serving), before.get(Type.AVAILABLE, {}))
+    exposed = steady(exposure.exposed(raw, owned, evidence), before.get(Type.EXPOSED, {}))
+    ready = steady(_ready(deployment, failure, [staged, available, exposed], serving), before.get(Type.READY, {}))
+    wanted = [
+        _told(Type.READY, ready, Reason.READY),
+        _told(Type.STAGED, staged, Reason.STAGED),
+        _told(Type.AVAILABLE, available, Reason.AVAILABLE),
+        _told(Type.EXPOSED, exposed, Reason.EXPOSED),
+    ]
+    if failure or staged.reason in PERMANENT:
+        stalled = ready if failure else staged
         wanted.append(condition(Type.STALLED, True, stalled.reason, stalled.message))
     elif ready.reason not in (Reason.READY, Reason.SCALED_TO_ZERO):
         wanted.append(condition(Type.RECONCILING, True, ready.reason, ready.message))
 
-    generation = raw["metadata"].get("generation", 0)
     status: Object = {
         "observedGeneration": generation,
         "conditions": conditions.merge(old.get("conditions", []), wanted, generation=generation, now=now),
@@ -75,87 +85,32 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     return status | ({"model": found} if found else {})
 
 
-def _current_pods(observed: list[Object], deployment: Object) -> list[Object]:
-    """Pods of the Deployment's present template that are not on their way out.
+def unexplained(raw: Object, observed: Observed) -> list[Suspect]:
+    """Whose events may explain what stands in the way, where nothing that is watched does.
 
-    Pods that have failed for ever (evicted ones stay as records) count only while no other took their place.
+    In the order in which `Ready` names its reasons: an address is asked about only when a server answers.
     """
-    template = deployment.get("spec", {}).get("template", {}).get("metadata", {})
-    version = template.get("annotations", {}).get(constants.APPLIED_HASH)
-    current = [
-        pod
-        for pod in sorted(observed, key=lambda pod: str(pod["metadata"]["name"]))
-        if "deletionTimestamp" not in pod["metadata"]
-        and version is not None
-        and pod["metadata"].get("annotations", {}).get(constants.APPLIED_HASH) == version
-    ]
-    return [pod for pod in current if not pods.failed(pod)] or current
-
-
-def _staged(deployment: Object, current: list[Object]) -> Finding:
+    owned = _owned(raw, observed)
+    deployment = owned.get("Deployment", {})
     if deployment.get("spec", {}).get("replicas") == 0:
-        return Finding(Reason.SCALED_TO_ZERO, "spec.replicas is 0")
-    found = [pods.staging(pod) for pod in current]
-    for finding in found:
-        if finding.reason not in (Reason.STAGED, Reason.STAGING):
-            return finding
-    for finding in found:
-        if finding.reason == Reason.STAGING:
-            return finding
-    return found[0] if found else Finding(Reason.STAGING, "waiting for a pod to stage the model file")
+        return []
+    claims = workload.claims(owned)
+    for pod in workload.current_pods(observed.pods, deployment):
+        found = [] if pods.failed(pod) else of_pod(pod, claims)
+        if found:
+            return found
+    return exposure.suspects(raw, owned) if deployment.get("status", {}).get("availableReplicas") else []
 
 
-def _serving(deployment: Object, current: list[Object], staged: Finding) -> Finding:
-    """How far the pods of the newest version are, whatever older ones do: problems first, then progress."""
-    for c in deployment.get("status", {}).get("conditions", []):
-        if c["type"] == "ReplicaFailure" and c["status"] == "True":
-            return Finding(Reason.PODS_REFUSED, c.get("message", "the cluster refuses the pods"))
-    if staged.reason != Reason.STAGED:
-        waiting = Finding(Reason.PENDING, "llama-server starts once the model file is staged")
-    else:
-        waiting = pods.LOADING
-    found = [pods.serving(pod) for pod in current]
-    problems = [finding for finding in found if finding.reason in conditions.SERVING_FAILURES]
-    starting = [finding for finding in found if finding.reason == Reason.STARTING]
-    return (problems + starting + [waiting])[0]
-
-
-def _available(deployment: Object, serving: Finding) -> Finding:
-    """Does any server answer, an older version's included?"""
-    status = deployment.get("status", {})
-    if deployment.get("spec", {}).get("replicas") == 0:
-        return Finding(Reason.SCALED_TO_ZERO, "spec.replicas is 0")
-    if status.get("availableReplicas", 0) > 0:
-        return Finding(Reason.AVAILABLE, f"{status['availableReplicas']} of {status.get('replicas', 0)} servers answer")
-    return serving
-
-
-def _exposed(raw: Object, owned: dict[str, Object]) -> Finding:
-    service, ingress = owned.get("Service"), owned.get("Ingress")
-    if service is None:
-        return Finding(Reason.SERVICE_MISSING, "the Service does not exist yet")
-    if service["spec"].get("type") == "LoadBalancer" and not _has_address(service):
-        return Finding(Reason.LOAD_BALANCER_PENDING, f"Service {service['metadata']['name']} has no address yet")
-    if "ingress" not in raw.get("spec", {}):
-        return Finding(Reason.EXPOSED, "reachable through the Service")
-    if ingress is None or not _has_address(ingress):
-        wanted = raw["spec"]["ingress"].get("className")
-        which = f"IngressClass {wanted}" if wanted else "the default IngressClass (spec.ingress.className is not set)"
-        return Finding(
-            Reason.INGRESS_PENDING,
-            f"no ingress controller has taken up Ingress {raw['metadata']['name']} yet; is one installed for {which}?",
-        )
-    return Finding(Reason.EXPOSED, "reachable through Service and Ingress")
-
-
-def _has_address(obj: Object) -> bool:
-    return bool(obj.get("status", {}).get("loadBalancer", {}).get("ingress"))
+def _owned(raw: Object, observed: Observed) -> dict[str, Object]:
+    """The model's children by kind; there is one of each at most."""
+    return {c["kind"]: c for c in observed.children if controller_uid(c) == raw["metadata"]["uid"]}
 
 
 def _ready(deployment: Object, failure: Failure | None, parts: list[Finding], serving: Finding) -> Finding:
     """The first part that does not hold; if all hold, the rollout must be complete."""
     if failure:
-        return Finding(Reason(failure.reason), failure.message)
+        return Finding(Reason(failure.reason), failure.message, quotes=True)
     blocked = serving.reason in conditions.SERVING_FAILURES
     good = (Reason.STAGED, Reason.AVAILABLE, Reason.EXPOSED)
     for finding, expected in zip(parts, good, strict=True):

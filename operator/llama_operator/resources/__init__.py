@@ -8,6 +8,13 @@ from llama_operator.api.types import LlamaModel
 from llama_operator.config import Config
 from llama_operator.resources import deployment, ingress, service, storage
 
+OPTIONAL = frozenset({"Ingress"})
+"""Kinds of children that a change of the spec can take away again: all that the operator ever deletes, and may delete.
+
+A model always has a Deployment and a Service. A PersistentVolumeClaim cannot be given up (the CRD refuses it), because
+a file would be lost with it.
+"""
+
 
 def build(model: LlamaModel, config: Config) -> list[dict[str, Any]]:
     """All children of the model, complete, in the order in which they are applied.

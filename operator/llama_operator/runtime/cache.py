@@ -108,6 +108,10 @@ class Cache:
         """All that may need work: every LlamaModel."""
         return {(namespace, name) for kind, namespace, name in self._entries if kind == constants.KIND}
 
+    def model_objects(self) -> list[Object]:
+        """Every LlamaModel, as it was last seen."""
+        return [entry.obj for ref, entry in self._entries.items() if ref[0] == constants.KIND]
+
     def count(self) -> int:
         return len(self._entries)
 

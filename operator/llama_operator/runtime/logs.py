@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-_NOISY = ("httpx", "httpcore", "aiohttp.access", "kopf.objects")
+_NOISY = ("aiohttp.access", "kopf.objects")
 """A line per request or per watch event."""
 
 
@@ -42,7 +42,7 @@ class _Json(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
-            **getattr(record, "facts", {}),
+            **_facts(record),
             "logger": record.name,
         }
         if record.exc_info:
@@ -52,9 +52,22 @@ class _Json(logging.Formatter):
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        facts = "".join(f" {name}={value}" for name, value in getattr(record, "facts", {}).items())
+        facts = "".join(f" {name}={_plain(value)}" for name, value in _facts(record).items())
         line = f"{_time(record)} {record.levelname:<7} {record.getMessage()}{facts}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    """Ours; of a line of kopf, the object that it is about."""
+    ref = getattr(record, "k8s_ref", None)
+    about = {"object": f"{ref['kind']} {ref['namespace']}/{ref['name']}"} if ref else {}
+    return about | getattr(record, "facts", {})
+
+
+def _plain(value: Any) -> str:
+    """Many texts come from users: none may end the line and begin one of its own."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -62,9 +75,10 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def configure(style: Literal["json", "text"]) -> None:
-    """Send every logger's lines to stderr, ours and kopf's alike."""
+    """Send every logger's lines to stderr, ours and kopf's alike; Python's warnings too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if style == "json" else _Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -28,6 +28,10 @@ JITTER = 0.1
 log = Log(__name__)
 
 
+class HistoryRewound(Exception):
+    """A list is older than the one before: etcd was restored from a backup, and the cache is of another world."""
+
+
 class Resync:
     """`transient` are the errors of `lister` after which another attempt makes sense; others end `start` and `run`."""
 
@@ -54,17 +58,19 @@ class Resync:
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
+        self._versions: dict[tuple[str, str | None], int] = {}
         self.tried_at = clock()
-        """Clock time at which an attempt last ended, well or not."""
+        """Clock time at which an attempt last ended, well or not; before the first, at which `start` was called."""
         self.listed_at: float | None = None
         """Clock time at which everything was last listed; None before the first time."""
 
     async def start(self) -> None:
         """List everything, however long it takes the API server to answer."""
+        self.tried_at = self._clock()  # a standby may have waited for long
         await self._until_listed()
 
     async def run(self) -> None:
-        """List everything again and again. Never returns."""
+        """List everything again and again. Never returns. Raises `HistoryRewound`: only a new process can forget."""
         await self._sleep(min(SETTLE_SECONDS, self._period))
         while True:
             await self._until_listed()
@@ -81,6 +87,9 @@ class Resync:
         try:
             for kind, namespace in self._scopes:
                 items, version = await self._lister(kind, namespace)
+                if version < self._versions.get((kind, namespace), 0):
+                    raise HistoryRewound(f"the list of {kind} has gone back to version {version}")
+                self._versions[kind, namespace] = version
                 healed |= self._cache.replace(kind, items, version, namespace)
         except self._transient as error:
             log.warning("list failed", error=str(error))

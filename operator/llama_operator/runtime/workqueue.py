@@ -22,31 +22,38 @@ JITTER = 0.2
 
 
 class WorkQueue(Generic[K]):
-    """Take a key with `get`, give it back with `done`. A key added meanwhile comes again after `done`."""
+    """Take a key with `get`, give it back with `done`. A key added meanwhile comes again after `done`.
+
+    `waited` is told of each key that is taken for how many seconds it was wanted before.
+    """
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, chance: Callable[[], float] = random.random
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._chance = chance
+        self._waited = waited
         self._ready: deque[K] = deque()
-        self._dirty: set[K] = set()  # wanted: ready, or to be made ready after `done`
-        self._busy: set[K] = set()
+        self._dirty: dict[K, float] = {}  # wanted since when: ready, or to be made ready after `done`
+        self._busy: dict[K, float] = {}  # since when
         self._timers: dict[K, tuple[float, asyncio.TimerHandle]] = {}
         self._failures: dict[K, int] = {}
         self._wake = asyncio.Event()
         self._closed = False
         self._moved_at = clock()
-        self.finished = 0
-        """Keys that were given back, in the life of the process."""
 
     def add(self, key: K) -> None:
         """Work on the key as soon as a worker is free."""
         if self._closed or key in self._dirty:
             return
+        now = self._clock()
         if not self._dirty and not self._busy:
-            self._moved_at = self._clock()
-        self._dirty.add(key)
+            self._moved_at = now
+        self._dirty[key] = now
         if key not in self._busy:
             self._ready.append(key)
             self._wake.set()
@@ -85,18 +92,17 @@ class WorkQueue(Generic[K]):
         """The next key; None when the queue has been closed."""
         while not self._closed:
             if self._ready:
-                key = self._ready.popleft()
-                self._dirty.discard(key)
-                self._busy.add(key)
+                key, now = self._ready.popleft(), self._clock()
+                self._waited(now - self._dirty.pop(key))
+                self._busy[key] = now
                 return key
             self._wake.clear()
             await self._wake.wait()
         return None
 
     def done(self, key: K) -> None:
-        self._busy.discard(key)
+        del self._busy[key]
         self._moved_at = self._clock()
-        self.finished += 1
         if key in self._dirty:
             self._ready.append(key)
             self._wake.set()
@@ -116,6 +122,16 @@ class WorkQueue(Generic[K]):
     def busy(self) -> int:
         """Keys that are with a worker."""
         return len(self._busy)
+
+    def oldest(self) -> float:
+        """Seconds since the key was added that has been wanted longest; 0 if none is."""
+        return self._clock() - next(iter(self._dirty.values())) if self._dirty else 0.0
+
+    def longest_busy(self) -> tuple[K, float] | None:
+        """The key that has been with its worker longest, and for how many seconds."""
+        for key, since in self._busy.items():  # in the order in which they were taken
+            return key, self._clock() - since
+        return None
 
     def stuck_for(self) -> float:
         """Seconds since a key was last finished, while there is work; 0 without work."""

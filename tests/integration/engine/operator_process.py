@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests import polling
 
 T = TypeVar("T")
 
-_CALLS = re.compile(r'llama_operator_api_calls_total\{verb="(\w+)",kind="(\w+)",code="(\d+)"\} (\d+)')
-_VALUE = re.compile(r"^llama_operator_(\w+) ([\d.e+-]+)$", re.MULTILINE)
 WRITES = frozenset({"apply", "patch_status", "delete", "create"})
 
 
@@ -61,8 +60,17 @@ class Operator:
             )
 
     def ready(self) -> Operator:
-        eventually(lambda: self._expect("/readyz", 200))
+        eventually(lambda: self.expect("/readyz", "ok"))
         return self
+
+    def expect(self, path: str, text: str) -> None:
+        """That it lives, and answers with this text."""
+        assert self.alive(), f"the operator has ended:\n{self.log.read_text()}"
+        try:
+            answer = self._http.get(path)
+        except httpx.TransportError as error:
+            raise AssertionError(f"no answer yet: {error}") from error
+        assert answer.text == text
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -95,26 +103,28 @@ class Operator:
         self.settle(before + 1)
 
     def values(self) -> dict[str, float]:
-        return {name: float(value) for name, value in _VALUE.findall(self._metrics())}
+        """By name, without the common prefix; series that differ only in their labels are added up."""
+        added: defaultdict[str, float] = defaultdict(float)
+        for sample in self._samples():
+            added[sample.name.removeprefix("llama_operator_")] += sample.value
+        return dict(added)  # a name that does not exist must not read as 0
 
     def writes(self) -> Counter[tuple[str, str]]:
-        """Writing calls so far, by verb and kind, whatever came back."""
+        """Writing calls so far, by verb and kind, whatever came back; the Lease is not counted."""
+        calls = self.calls()
+        return Counter({(verb, kind): n for (verb, kind), n in calls.items() if verb in WRITES and kind != "Lease"})
+
+    def calls(self) -> Counter[tuple[str, str]]:
+        """All calls to the API server so far, by verb and kind; those of kopf's watches are not among them."""
         counted: Counter[tuple[str, str]] = Counter()
-        for verb, kind, _, count in _CALLS.findall(self._metrics()):
-            if verb in WRITES:
-                counted[verb, kind] += int(count)
+        for sample in self._samples():
+            if sample.name == "llama_operator_api_calls_total":
+                counted[sample.labels["verb"], sample.labels["kind"]] += int(sample.value)
         return counted
 
     def lines(self) -> list[str]:
         return self.log.read_text().splitlines()
 
-    def _metrics(self) -> str:
-        return self._http.get("/metrics").text
-
-    def _expect(self, path: str, code: int) -> None:
-        assert self.alive(), f"the operator has ended:\n{self.log.read_text()}"
-        try:
-            answer = self._http.get(path)
-        except httpx.TransportError as error:
-            raise AssertionError(f"no answer yet: {error}") from error
-        assert answer.status_code == code, answer.text
+    def _samples(self) -> list[Sample]:
+        families = text_string_to_metric_families(self._http.get("/metrics").text)
+        return [sample for family in families for sample in family.samples]

@@ -3,7 +3,7 @@
 import pytest
 
 from llama_operator.config import Config, read
-from tests.unit.chart.helm import Helm, Object
+from tests.unit.chart.helm import NAMESPACE, Helm, Object
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 
@@ -21,7 +21,9 @@ def config(helm: Helm, values: Object | None = None) -> Config:
 
 def test_operator_understands_the_defaults(helm: Helm) -> None:
     assert config(helm) == Config(
-        stage_image="localhost/llama-operator:0.1.0", server_images={"cpu": "localhost/llama-server:0.1.0"}
+        stage_image="localhost/llama-operator:0.1.0",
+        server_images={"cpu": "localhost/llama-server:0.1.0"},
+        lease=f"{NAMESPACE}/llama-operator",
     )
 
 
@@ -32,11 +34,13 @@ def test_operator_understands_every_setting(helm: Helm) -> None:
         "watch": {"namespaces": ["team-a", "team-b"]},
         "resyncSeconds": 1000000,
         "logFormat": "text",
+        "fullnameOverride": "op",
     }
     assert config(helm, values) == Config(
         stage_image="r.example/op:7",
         server_images={"cpu": "r.example/cpu:0.1.0", "cuda": "r.example/cuda:8"},
         namespaces=("team-a", "team-b"),
+        lease=f"{NAMESPACE}/op",
         resync_seconds=1000000,
         log_format="text",
     )
@@ -63,9 +67,25 @@ def test_probes_ask_where_the_operator_answers(helm: Helm, probe: str, path: str
     assert built[probe]["httpGet"] == {"path": path, "port": "health"}
 
 
-def test_there_is_never_more_than_one_operator(helm: Helm) -> None:
+def test_a_successor_is_ready_before_the_old_one_goes(helm: Helm) -> None:
     spec = helm.one("Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert (spec["replicas"], spec["strategy"]) == (2, rolling)
+
+
+def test_replicas_are_spread_and_not_drained_together(helm: Helm) -> None:
+    spec = helm.one("Deployment")["spec"]
+    budget = helm.one("PodDisruptionBudget")["spec"]
+    (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+    assert budget["maxUnavailable"] == 1
+    assert spread["labelSelector"] == budget["selector"] == spec["selector"]
+
+
+def test_one_replica_has_no_budget(helm: Helm) -> None:
+    """It would promise nothing: a node may take the only one away."""
+    assert helm.one("Deployment", {"replicas": 1})["spec"]["replicas"] == 1
+    assert "PodDisruptionBudget" not in {obj["kind"] for obj in helm.objects({"replicas": 1})}
 
 
 def test_placement_reaches_the_pod(helm: Helm) -> None:

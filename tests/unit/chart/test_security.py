@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from llama_operator.kube.kinds import EVENT, MODEL, OWNED, POD
+from llama_operator.kube.kinds import EVENT, LEASE, MODEL, OWNED, POD
+from llama_operator.resources import OPTIONAL
 from tests.unit.chart.helm import NAMESPACE, Helm, Object, is_test
 
 Right = tuple[str, str, str]
@@ -75,8 +76,10 @@ def rights(rules: list[Object]) -> set[Right]:
 
 def needed() -> set[Right]:
     """The calls that the operator makes. Server-side apply of something new takes `create` and `patch`."""
-    verbs = {kind: ["get", "list", "watch", "create", "patch", "delete"] for kind in OWNED}
-    verbs |= {MODEL: ["get", "list", "watch"], POD: ["list", "watch"], EVENT: ["create"]}
+    verbs = {kind: ["get", "list", "watch", "create", "patch"] for kind in OWNED}
+    for kind in OWNED:
+        verbs[kind] += ["delete"] if kind.kind in OPTIONAL else []
+    verbs |= {MODEL: ["get", "list", "watch"], POD: ["list", "watch"], EVENT: ["create", "list"]}
     found = {(kind.group, kind.plural, verb) for kind, some in verbs.items() for verb in some}
     return found | {(MODEL.group, f"{MODEL.plural}/status", "patch")}
 
@@ -119,6 +122,17 @@ def test_each_role_is_bound_to_the_operators_account(helm: Helm, values: Object)
     assert spec["serviceAccountName"] == account["metadata"]["name"]
 
 
+@pytest.mark.parametrize("values", [*VALUES, {"watch": {"namespaces": [NAMESPACE]}}])
+def test_operator_has_the_right_to_its_own_lease_only(helm: Helm, values: Object) -> None:
+    (role,) = (
+        obj for obj in helm.objects(values) if obj["metadata"]["name"] == "llama-operator-lead" and "rules" in obj
+    )
+    (binding,) = (obj for obj in helm.objects(values) if obj.get("roleRef", {}).get("name") == "llama-operator-lead")
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == NAMESPACE
+    rule = {"apiGroups": [LEASE.group], "resources": [LEASE.plural], "resourceNames": ["llama-operator"]}
+    assert role["rules"] == [{**rule, "verbs": ["get", "create", "patch"]}]
+
+
 def user_roles(helm: Helm, values: Object | None = None) -> dict[str, set[Right]]:
     """Kubernetes' own role -> what the chart adds to it."""
     added: dict[str, set[Right]] = {}
@@ -147,7 +161,7 @@ def test_no_user_writes_a_status(helm: Helm) -> None:
 def test_users_roles_can_be_left_out(helm: Helm) -> None:
     values = {"rbac": {"aggregateToUserRoles": False}, "watch": {"namespaces": ["team-a"]}, "crds": {"enabled": False}}
     kinds = {obj["kind"] for obj in helm.objects(values)}
-    assert kinds == {"ServiceAccount", "Role", "RoleBinding", "Deployment", "Pod"}
+    assert kinds == {"ServiceAccount", "Role", "RoleBinding", "Deployment", "PodDisruptionBudget", "Pod"}
 
 
 @pytest.mark.parametrize("values", VALUES)

@@ -37,7 +37,7 @@ def test_lint_is_clean(helm: Helm) -> None:
         ({"rbac": {"create": False}}, "create"),
         ({"logFormat": "xml"}, "logFormat"),
         ({"resyncSeconds": 0}, "resyncSeconds"),
-        ({"replicas": 2}, "replicas"),
+        ({"replicas": 0}, "replicas"),
         ({"imagePullSecrets": ["registry"]}, "imagePullSecrets"),
         ({"fullnameOverride": "X"}, "fullnameOverride"),
         ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from llama_operator.api.conditions import STAGING_FAILURES
+from llama_operator.api.conditions import STAGING_FAILURES, Reason
+from llama_operator.reconcile.evidence import Suspect
+from llama_operator.reconcile.finding import Finding
 from llama_operator.reconcile.status import PERMANENT, Failure, Observed, compute
 from tests.unit.reconcile.objects import (
     LATER,
+    NAME,
     Object,
     answering,
     condition,
@@ -18,8 +21,10 @@ from tests.unit.reconcile.objects import (
     pod,
     running,
     serving,
+    set_up,
     stage_failed,
     staging,
+    template_hash,
     terminated,
     unscheduled,
     waiting,
@@ -32,6 +37,17 @@ LOADING = serving(container("llama-server", running()))
 CRASHED = serving(container("llama-server", waiting("CrashLoopBackOff"), terminated(1, "E bad flag"), 1))
 EVICTED = pod(name="tiny-a", phase="Failed", reason="Evicted", message="disk pressure")
 FORBIDDEN = condition("ReplicaFailure", True, reason="FailedCreate", message="violates PodSecurity")
+NO_SETS = condition("Progressing", False, reason="ReplicaSetCreateError", message="exceeded quota: few")
+STORAGE: dict[str, Any] = {"storage": {"claim": {"size": "1Gi"}}}
+MINE: dict[str, Any] = {"source": {"volume": {"claimName": "mine", "path": "m.gguf"}}}
+UNBOUND = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+POD = Suspect("Pod", NAME, f"uid-{NAME}")
+CLAIM = Suspect("PersistentVolumeClaim", "tiny-model", "uid-PersistentVolumeClaim")
+FOREIGN = Suspect("PersistentVolumeClaim", "mine")
+
+
+def evidence(suspect: Suspect, reason: Reason, words: str) -> dict[Suspect, Finding]:
+    return {suspect: Finding(reason, words)}
 
 
 @dataclass(frozen=True)
@@ -47,8 +63,8 @@ class Case:
 
 
 def case(name: str, pods: list[Object], reasons: str, *, words: str = "", **given: Any) -> Case:
-    status, ip, spec = given.pop("status", None), given.pop("ingress_ip", None), given
-    return Case(name, observed(pods, status=status, ingress_ip=ip, **spec), reasons, spec, words=words)
+    seen = {key: given.pop(key) for key in ("status", "ingress_ip", "phase", "evidence") if key in given}
+    return Case(name, observed(pods, **seen, **given), reasons, given, words=words)
 
 
 def rollout(updated: int, available: int, replicas: int) -> Object:
@@ -65,6 +81,68 @@ CASES = [
     case("staging", [staging()], "Staging Staging Pending Exposed Reconciling"),
     case(
         "no room", [unscheduled("no room")], "Unschedulable Staging Unschedulable Exposed Reconciling", words="no room"
+    ),
+    case(
+        "no such claim",
+        [unscheduled('persistentvolumeclaim "mine" not found', version=template_hash(**MINE))],
+        "VolumePending Staging VolumePending Exposed Reconciling",
+        words="create the PersistentVolumeClaim mine",
+        **MINE,
+    ),
+    case(
+        "claim not bound yet",
+        [unscheduled(UNBOUND, version=template_hash(**STORAGE))],
+        "Staging Staging Pending Exposed Reconciling",
+        phase="Pending",
+        **STORAGE,
+    ),
+    case(
+        "claim that cannot be bound",
+        [unscheduled(UNBOUND, version=template_hash(**STORAGE))],
+        "VolumePending Staging VolumePending Exposed Reconciling",
+        phase="Pending",
+        evidence=evidence(CLAIM, Reason.VOLUME_PENDING, "no such class"),
+        words="no such class",
+        **STORAGE,
+    ),
+    case(
+        "claim that cannot be bound, and is not ours",
+        [unscheduled(UNBOUND, version=template_hash(**MINE))],
+        "VolumePending Staging VolumePending Exposed Reconciling",
+        evidence=evidence(FOREIGN, Reason.VOLUME_PENDING, "no such class"),
+        words="no such class",
+        **MINE,
+    ),
+    case("being set up", [set_up()], "Staging Staging Pending Exposed Reconciling"),
+    case(
+        "cannot be set up",
+        [set_up()],
+        "PodBlocked Staging PodBlocked Exposed Reconciling",
+        evidence=evidence(POD, Reason.POD_BLOCKED, "no network"),
+        words="no network",
+    ),
+    case(
+        "quota for ReplicaSets",
+        [],
+        "PodsRefused Staging PodsRefused Exposed Reconciling",
+        status={"conditions": [NO_SETS]},
+        words="exceeded quota: few; raise the ResourceQuota",
+    ),
+    case(
+        "the pod before does not end",
+        [answering(version="old") | {"metadata": {**answering()["metadata"], "deletionTimestamp": LATER}}],
+        "Staging Staging Pending Exposed Reconciling",
+        status=rollout(0, 0, 0),
+        words=f"the next pod starts when pod {NAME} has ended",
+        **STORAGE,
+    ),
+    case(
+        "the pod before was evicted and stays as a record",
+        [pod(name="tiny-a", version="old", phase="Failed", reason="Evicted")],
+        "Staging Staging Pending Exposed Reconciling",
+        status=rollout(0, 0, 0),
+        words="waiting for a pod that can stage the model file",
+        **STORAGE,
     ),
     case(
         "quota or policy",
@@ -114,6 +192,14 @@ CASES = [
     case("scaled to zero", [], "ScaledToZero ScaledToZero ScaledToZero Exposed", replicas=0),
     case("going down to zero", [answering()], "ScaledToZero ScaledToZero ScaledToZero Exposed", replicas=0),
     case("Ingress ignored", [answering()], "IngressPending Staged Available IngressPending Reconciling", **INGRESS),
+    case(
+        "Ingress refused",
+        [answering()],
+        "IngressPending Staged Available IngressPending Reconciling",
+        evidence=evidence(Suspect("Ingress", "tiny", "uid-Ingress"), Reason.INGRESS_PENDING, "no subnets"),
+        words="no subnets",
+        **INGRESS,
+    ),
     case("Ingress taken up", [answering()], "Ready Staged Available Exposed", ingress_ip="10.0.0.1", **INGRESS),
     case(
         "no load balancer",

@@ -8,6 +8,7 @@ from typing import Any
 
 from llama_operator.api.types import parse
 from llama_operator.constants import APPLIED_HASH
+from llama_operator.reconcile.evidence import Evidence
 from llama_operator.reconcile.status import Observed
 from llama_operator.resources import build
 from tests.unit.resources.models import CONFIG, raw
@@ -90,6 +91,7 @@ def pod(
         "metadata": {
             "name": name,
             "namespace": "default",
+            "uid": f"uid-{name}",
             "creationTimestamp": CREATED,
             "labels": {"llama-operator.dev/model": "tiny"},
             "annotations": {APPLIED_HASH: version or template_hash()},
@@ -109,6 +111,18 @@ def unscheduled(message: str, **more: Any) -> Object:
     built = pod(**more)
     refused = condition("PodScheduled", False, reason="Unschedulable", message=message)
     built["status"] = {"phase": "Pending", "conditions": [refused]}
+    return built
+
+
+def unseen(**more: Any) -> Object:
+    """Nobody has written a status yet, but the API server its phase."""
+    return pod(**more) | {"status": {"phase": "Pending", "conditions": []}}
+
+
+def set_up(**more: Any) -> Object:
+    """On a node, which has not got its volumes, its network and its sandbox ready."""
+    built = pod(**more)
+    built["status"]["conditions"][0] = condition("PodReadyToStartContainers", False)
     return built
 
 
@@ -133,15 +147,43 @@ def answering(**more: Any) -> Object:
     return serving(up, ready=condition("Ready", True, since=LATER), **more)
 
 
+# --- events -------------------------------------------------------------------------------------------------------
+
+
+def event(
+    reason: str, note: str, *, type_: str = "Warning", first: str = CREATED, last: str = "", **more: Any
+) -> Object:
+    """As `events.k8s.io/v1` shows an event of the old kind, which kubelet and controllers write."""
+    return {
+        "metadata": {"name": f"{NAME}.18a", "namespace": "default", "creationTimestamp": first},
+        "eventTime": None,
+        "reason": reason,
+        "type": type_,
+        "note": note,
+        "deprecatedFirstTimestamp": first,
+        "deprecatedLastTimestamp": last or first,
+        "deprecatedCount": 1,
+        "deprecatedSource": {"component": "kubelet"},
+        **more,
+    }
+
+
 # --- children as observed -----------------------------------------------------------------------------------------
 
 
 def observed(
-    pods: list[Object], *, status: Object | None = None, ingress_ip: str | None = None, **spec: Any
+    pods: list[Object],
+    *,
+    status: Object | None = None,
+    ingress_ip: str | None = None,
+    phase: str = "Bound",
+    evidence: Evidence | None = None,
+    **spec: Any,
 ) -> Observed:
     """The model's children, applied and taken up by their controllers, and these pods.
 
-    `status` is the Deployment's, over that of a finished rollout where every pod in `pods` answers or none does.
+    `status` is the Deployment's, over that of a finished rollout where every pod in `pods` answers or none does;
+    `phase` is the PersistentVolumeClaim's.
     """
     wanted = spec.get("replicas", 1)
     ready = sum(any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"]["conditions"]) for p in pods)
@@ -153,4 +195,6 @@ def observed(
             child["status"] = {"observedGeneration": 1, **{k: v for k, v in counts.items() if v}, **(status or {})}
         if child["kind"] in ("Service", "Ingress"):
             child["status"] = {"loadBalancer": {"ingress": [{"ip": ingress_ip}]} if ingress_ip else {}}
-    return Observed(found, pods)
+        if child["kind"] == "PersistentVolumeClaim":
+            child["status"] = {"phase": phase}
+    return Observed(found, pods, evidence or {})

@@ -96,8 +96,9 @@ class TestScaler:
         (deployment,) = plan(children(replicas=0), scaled_by("keda", 4, replicas=0)).apply
         assert deployment["spec"]["replicas"] == 0
 
-    def test_is_not_a_person_with_kubectl(self) -> None:
-        (deployment,) = plan(children(), scaled_by("kubectl", 4)).apply
+    @pytest.mark.parametrize("tool", ["kubectl", "k9s"])
+    def test_is_not_a_person_with_a_tool(self, tool: str) -> None:
+        (deployment,) = plan(children(), scaled_by(tool, 4)).apply
         assert deployment["spec"]["replicas"] == 1
 
     def test_is_who_set_the_number_and_did_it_through_scale(self) -> None:

@@ -72,6 +72,11 @@ def test_children_that_are_no_longer_wanted_are_deleted() -> None:
     assert (names(wanted.apply), names(wanted.delete)) == ([], ["Ingress"])
 
 
+def test_a_claim_is_never_deleted() -> None:
+    """The API server lets nobody take the storage away; if it did, the file would still be there."""
+    assert plan(children(), children(**STORAGE)).delete == []
+
+
 def test_objects_of_others_are_never_deleted_and_count_as_absent() -> None:
     observed = children(**INGRESS)
     for obj in observed:

@@ -138,6 +138,16 @@ class TestNames:
         assert await world.reconcile() is None
         assert world.api.objects[SERVICE]["metadata"]["labels"].items() >= LABELS.items()
 
+    async def test_is_ours_after_all_with_what_a_scaler_has_set(self, world: World) -> None:
+        """The same without its labels, which made it invisible to us: it is no new Deployment."""
+        await world.reconcile()
+        deployment = world.api.objects[DEPLOYMENT]
+        scale = {"manager": "keda", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+        meta = {name: value for name, value in deployment["metadata"].items() if name != "labels"}
+        world.edit(DEPLOYMENT, metadata={**meta, "managedFields": [scale]}, spec={**deployment["spec"], "replicas": 9})
+        await world.reconcile()
+        assert "replicas" not in world.api.objects[DEPLOYMENT]["spec"]  # not asked for
+
 
 class TestRefusals:
     @pytest.mark.parametrize(

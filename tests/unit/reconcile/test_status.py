@@ -8,9 +8,40 @@ from typing import Any
 import pytest
 
 from llama_operator.api.conditions import Reason
-from llama_operator.reconcile.status import Failure, Observed, compute
-from tests.unit.reconcile.cases import CASES, CRASHED, INGRESS, NOW, SOON, Case, by_type, judge, pairs
-from tests.unit.reconcile.objects import CREATED, REPORT, answering, observed
+from llama_operator.reconcile.evidence import Suspect
+from llama_operator.reconcile.finding import Finding
+from llama_operator.reconcile.status import Failure, Observed, compute, unexplained
+from tests.unit.reconcile.cases import (
+    CASES,
+    CLAIM,
+    CRASHED,
+    FOREIGN,
+    INGRESS,
+    NOW,
+    POD,
+    SOON,
+    Case,
+    by_type,
+    judge,
+    pairs,
+)
+from tests.unit.reconcile.objects import (
+    CREATED,
+    NAME,
+    REPORT,
+    Object,
+    answering,
+    container,
+    observed,
+    running,
+    serving,
+    set_up,
+    staging,
+    terminated,
+    unscheduled,
+    unseen,
+    waiting,
+)
 from tests.unit.resources.models import raw
 
 
@@ -110,9 +141,108 @@ def test_children_of_another_owner_do_not_count() -> None:
     assert found["Ready"]["status"] == "False"
 
 
-def test_the_message_names_the_ingress_class() -> None:
-    with_class: dict[str, Any] = {"ingress": {"host": "a", "className": "traefik"}}
-    told = by_type(compute(raw(**with_class), observed([answering()], **with_class), None, NOW))["Exposed"]["message"]
-    assert "IngressClass traefik" in told
-    told = by_type(compute(raw(**INGRESS), observed([answering()], **INGRESS), None, NOW))["Exposed"]["message"]
-    assert "spec.ingress.className is not set" in told
+@pytest.mark.parametrize(
+    ("wanted", "given", "words"),
+    [
+        ("traefik", "traefik", "whose class is traefik; see that `kubectl get ingressclass` lists it"),
+        (None, None, "no class, and the cluster no default one, so no controller takes it up; set spec.ingress.class"),
+        (None, "nginx", "whose class is nginx"),
+    ],
+    ids=["wanted", "none", "given by the API server, as the default one"],
+)
+def test_the_message_tells_the_ingress_class(wanted: str | None, given: str | None, words: str) -> None:
+    spec: dict[str, Any] = {"ingress": {"host": "a"} | ({"className": wanted} if wanted else {})}
+    seen = observed([answering()], **spec)
+    ingress = next(child for child in seen.children if child["kind"] == "Ingress")
+    if given:
+        ingress["spec"]["ingressClassName"] = given
+    assert words in by_type(compute(raw(**spec), seen, None, NOW))["Exposed"]["message"]
+
+
+class TestCrashLoop:
+    """A server that crashes is waiting, running and terminated in turn, with other numbers each time."""
+
+    TAIL = "0.00.{n}.123 E model needs 99{n} MiB"
+
+    def round(self, n: int) -> list[Object]:
+        ended = terminated(1, self.TAIL.format(n=n))
+        states = [waiting("CrashLoopBackOff", f"back-off {n}0s"), running(), ended]
+        return [observed([serving(container("llama-server", state, ended, restarts=n))]).pods[0] for state in states]
+
+    def test_is_one_status_however_often_it_goes_round(self) -> None:
+        first = compute(raw(), observed([self.round(1)[0]]), None, NOW)
+        assert by_type(first)["Ready"]["reason"] == "ServerCrashed"
+        for pod in [*self.round(1), *self.round(2), *self.round(7)]:
+            assert compute(raw() | {"status": first}, observed([pod]), None, SOON) == first
+
+    def test_another_failure_is_told(self) -> None:
+        first = compute(raw(), observed([self.round(1)[0]]), None, NOW)
+        other = serving(container("llama-server", running(), terminated(1, "E no such file"), restarts=2))
+        second = compute(raw() | {"status": first}, observed([other]), None, SOON)
+        assert "no such file" in by_type(second)["Ready"]["message"]
+
+
+class TestEvidence:
+    """What events have told stays told, by the status itself, until something else happens."""
+
+    WORDS = f"pod {NAME} is not set up: no network; see to it"
+    BLOCKED = observed([set_up()], evidence={POD: Finding(Reason.POD_BLOCKED, WORDS, quotes=True)})
+
+    def told(self) -> Object:
+        status = compute(raw(), self.BLOCKED, None, NOW)
+        assert by_type(status)["Ready"]["message"] == self.WORDS
+        return status
+
+    def reason(self, pods: list[Object], generation: int = 1) -> str:
+        """Of Ready, after that, without any evidence."""
+        manifest = raw() | {"status": self.told()}
+        manifest["metadata"]["generation"] = generation
+        return str(by_type(compute(manifest, observed(pods), None, SOON))["Ready"]["reason"])
+
+    def test_is_not_forgotten_with_the_process(self) -> None:
+        told = self.told()
+        assert compute(raw() | {"status": told}, observed([set_up()]), None, SOON) == told
+
+    def test_is_about_one_pod(self) -> None:
+        assert self.reason([set_up()]) == "PodBlocked"
+        assert self.reason([set_up(name=f"{NAME}z")]) == "Staging"
+
+    def test_is_about_one_generation(self) -> None:
+        assert self.reason([set_up()], generation=2) == "Staging"
+
+    def test_is_about_one_trouble(self) -> None:
+        assert self.reason([staging()]) == "Staging"
+        assert self.reason([unseen()]) == "Staging"
+        assert self.reason([unscheduled("no room")]) == "Unschedulable"
+
+
+class TestUnexplained:
+    """Nobody is asked where the objects themselves say enough, or where nothing can be expected yet."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "new", "no pod yet", "staging", "no room", "no such claim", "quota or policy", "stager's image", "loading",
+            "crashes", "evicted", "answers", "scaled to zero", "Ingress taken up", "load balancer",
+        ],
+    )  # fmt: skip
+    def test_nothing(self, name: str) -> None:
+        found = next(c for c in CASES if c.name == name)
+        assert unexplained(raw(**found.spec), found.observed) == []
+
+    @pytest.mark.parametrize(
+        ("name", "suspects"),
+        [
+            ("claim not bound yet", [CLAIM]),
+            ("claim that cannot be bound, and is not ours", [FOREIGN]),
+            ("being set up", [POD]),
+            ("Ingress ignored", [Suspect("Ingress", "tiny", "uid-Ingress")]),
+            ("no load balancer", [Suspect("Service", "tiny", "uid-Service")]),
+        ],
+    )
+    def test_something(self, name: str, suspects: list[Suspect]) -> None:
+        found = next(c for c in CASES if c.name == name)
+        assert unexplained(raw(**found.spec), found.observed) == suspects
+
+    def test_an_address_is_asked_about_when_a_server_answers(self) -> None:
+        assert unexplained(raw(**INGRESS), observed([staging()], **INGRESS)) == []

@@ -6,12 +6,12 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
 from llama_operator.config import Config
 from llama_operator.constants import KIND
 from llama_operator.kube import kinds
+from llama_operator.kube.transport import Answer, Request
 from llama_operator.reconcile.executor import Executor
+from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
 from llama_operator.runtime.cache import Cache
@@ -42,6 +42,7 @@ class World:
             config=Config(stage_image="operator:1", server_images={"cpu": "server:1"}),
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=REFUSAL_SECONDS, clock=lambda: self.now),
+            inquiry=Inquiry(cache=self.cache, client=client, clock=lambda: self.now),
             reporter=Reporter(cache=self.cache, client=client, now=lambda: datetime(2026, 11, 24, tzinfo=UTC)),
         )
 
@@ -88,8 +89,8 @@ class World:
         return [(method, path) for method, path in self.api.requests if method != "GET" and path != EVENTS]
 
     def refuse(self, path: str, code: int, reason: str, message: str, method: str = "PATCH", **more: Any) -> None:
-        def answer(request: httpx.Request) -> httpx.Response | None:
-            if (request.method, request.url.path) == (method, path):
+        def answer(request: Request) -> Answer | None:
+            if (request.method, request.path) == (method, path):
                 return status(code, reason, message, **more)
             return None
 

@@ -12,7 +12,7 @@ def test_defaults_need_only_the_stage_image() -> None:
     assert config.stage_image == "operator:1"
     assert config.server_images == {}
     assert config.namespaces == ()
-    assert (config.resync_seconds, config.api_qps, config.workers) == (600, 50, 8)
+    assert (config.resync_seconds, config.api_qps, config.workers) == (600, 200, 8)
 
 
 def test_everything_can_be_set() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
 from llama_operator.config import Config
 from llama_operator.engine import Engine
-from llama_operator.kube import errors
+from llama_operator.kube import errors, kinds
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.runtime.cache import Key
 from tests.unit.kube.fake_api import FakeAPI
+from tests.unit.runtime.exposition import samples, value
 
 KEY = ("team", "qwen")
 
@@ -72,4 +74,45 @@ async def test_a_bug_ends_neither_the_worker_nor_the_key(
 async def test_a_key_is_given_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, _ = await play(monkeypatch, KeyError("oops"), error(errors.Retryable), None)
     assert engine.queue.busy() == 0
-    assert engine.queue.finished == 3
+
+
+async def test_each_way_to_end_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = (0.0, KeyError("oops"), error(errors.Conflict), error(errors.Retryable), error(errors.Rejected), None)
+    engine, _ = await play(monkeypatch, *outcomes)
+    counts = samples(engine.metrics, "reconciles_total", "result")
+    assert counts == {("requeued",): 1, ("error",): 1, ("conflict",): 1, ("retry",): 2, ("ok",): 1}
+    assert value(engine.metrics, "reconcile_seconds_count") == 6
+    assert value(engine.metrics, "queue_seconds_count") == 6
+
+
+async def test_calls_to_the_api_server_are_timed() -> None:
+    api = FakeAPI()
+    client = api.client()
+    engine = Engine(Config(stage_image="operator:1"), client)
+    with pytest.raises(errors.NotFound):
+        await client.get(kinds.MODEL, *KEY)
+    assert samples(engine.metrics, "api_call_seconds_count", "verb") == {("get",): 1}
+
+
+async def test_others_get_their_turn_between_reconciles_that_have_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thousands of them, after a full list, must not hold up the Lease."""
+    engine = Engine(Config(stage_image="operator:1"), FakeAPI().client())
+    turns: list[str] = []
+
+    async def nothing(_: Reconciler, key: Key, failures: int = 0) -> None:
+        turns.append(key[1])
+        if key[1] == "c":
+            engine.queue.close()
+
+    async def other() -> None:
+        while "c" not in turns:
+            turns.append("other")
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Reconciler, "reconcile", nothing)
+    for name in "abc":
+        engine.queue.add(("team", name))
+    await asyncio.wait_for(asyncio.gather(engine._work(), other()), 10)
+    assert [turn for turn, following in itertools.pairwise(turns) if turn != "other" and following != "other"] == []

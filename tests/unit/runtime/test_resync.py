@@ -8,7 +8,7 @@ import pytest
 from llama_operator.constants import KIND, MODEL_LABEL
 from llama_operator.runtime import resync as module
 from llama_operator.runtime.cache import Cache, Key
-from llama_operator.runtime.resync import Resync
+from llama_operator.runtime.resync import HistoryRewound, Resync
 from llama_operator.runtime.workqueue import WorkQueue
 
 Object = dict[str, Any]
@@ -151,3 +151,14 @@ async def test_the_period_has_jitter(chance: float, factor: float) -> None:
     with pytest.raises(asyncio.CancelledError):
         await resync.run()
     assert pauses.taken == [module.SETTLE_SECONDS, pytest.approx(600 * factor), pytest.approx(600 * factor)]
+
+
+async def test_a_list_that_is_older_than_the_one_before_ends_it() -> None:
+    """etcd was restored from a backup; comparing versions with what the cache holds would hide the truth for hours."""
+    cluster = Cluster()
+    resync, _, _ = make(cluster, Pauses(limit=9))
+    await resync.start()
+    await resync.start()  # the same version again is no surprise
+    cluster.version -= 1
+    with pytest.raises(HistoryRewound):
+        await resync.start()

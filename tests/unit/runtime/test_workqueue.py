@@ -130,6 +130,39 @@ async def test_a_closed_queue_hands_out_nothing(queue: WorkQueue[str]) -> None:
     assert await queue.get() is None
 
 
+async def test_waiting_is_measured_from_the_first_add_to_the_worker(clock: Clock) -> None:
+    waits: list[float] = []
+    queue: WorkQueue[str] = WorkQueue(clock=clock, waited=waits.append)
+    queue.add("a")
+    clock.now = 3
+    queue.add("a")
+    queue.add("b")
+    clock.now = 5
+    assert queue.oldest() == 5
+    await queue.get()
+    assert queue.oldest() == 2
+    queue.add("a")  # wanted again, though it cannot be taken yet
+    clock.now = 9
+    await queue.get()
+    assert queue.oldest() == 4
+    queue.done("a")
+    await queue.get()
+    assert waits == [5, 6, 4]
+    assert queue.oldest() == 0
+
+
+async def test_the_longest_busy_key_is_the_one_taken_first(clock: Clock, queue: WorkQueue[str]) -> None:
+    assert queue.longest_busy() is None
+    for clock.now, key in ((1, "a"), (2, "b"), (3, "c")):
+        queue.add(key)
+        await queue.get()
+    clock.now = 10
+    assert queue.longest_busy() == ("a", 9)
+    queue.done("a")
+    queue.done("c")
+    assert queue.longest_busy() == ("b", 8)
+
+
 def test_stuck_only_while_there_is_work_and_nothing_ends(clock: Clock, queue: WorkQueue[str]) -> None:
     async def story() -> None:
         clock.now = 1000
