@@ -34,12 +34,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`namespace/name` of the Lease by which replicas find their leader; empty: this process is the only one."""
     resync_seconds: Seconds = 600.0
     """Between two full lists. Lists heal what a watch has lost, so this bounds how long a loss can last."""
-    api_qps: Seconds = 200.0
+    api_qps: Seconds = 500.0
     """Calls to the API server per second, in the long run. Hardly reached in good times: it is there for bad ones."""
-    api_burst: Count = 400
+    api_burst: Count = 1000
     """Calls that may be made at once after a quiet time."""
-    max_concurrent_writes: Count = 16
-    workers: Count = 8
+    max_concurrent_writes: Count = 32
+    workers: Count = 32
     """Models that are reconciled at the same time."""
     health_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8081
     log_format: Literal["json", "text"] = "json"

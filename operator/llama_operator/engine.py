@@ -47,7 +47,7 @@ class Engine:
         client.took = self.metrics.called
         self.queue: WorkQueue[Key] = WorkQueue(waited=self.metrics.waited)
         self._resync = Resync(
-            lister=lambda kind, namespace: client.list(BY_NAME[kind], namespace),
+            lister=lambda kind, namespace: client.pages(BY_NAME[kind], namespace),
             kinds=[kind.kind for kind in WATCHED],
             namespaces=config.namespaces,
             cache=self.cache,

@@ -14,10 +14,10 @@ from llama_operator.kube.kinds import WATCHED, Kind
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.workqueue import WorkQueue
 
-IDLE_SECONDS = 0.2
+IDLE_SECONDS = 0.1
 """For which kopf keeps a task, with the object's last body, for each object after its last event. Its default, 5 s, let
 the first list of 1,000 models with four children take 80 MiB which the process never gave back."""
-PAGE = 100
+PAGE = 50
 """Objects that kopf's lists fetch at once, for the same reason."""
 
 

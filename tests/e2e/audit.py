@@ -37,6 +37,8 @@ def rights(events: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
     """API group, resource and verb of each right that was used. A patch that made something needed `create`, too."""
     used = set()
     for event in events:
+        if "objectRef" not in event:
+            continue  # not about a resource: the API server's version and the like, which anybody may ask for
         about = event["objectRef"]
         what = "/".join(part for part in (about["resource"], about.get("subresource")) if part)
         used.add((about.get("apiGroup", ""), what, event["verb"]))

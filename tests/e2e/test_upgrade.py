@@ -21,7 +21,17 @@ def upgraded(images: dict[str, str], witness: Witness) -> Iterator[str]:
     """The operator's image under another name: to everybody it is another image."""
     new = f"{images['operator']}-next"
     for node in cluster.kubectl("get", "nodes", "-o", "name").split():
-        docker("exec", node.partition("/")[2], "ctr", "--namespace=k8s.io", "images", "tag", images["operator"], new)
+        docker(
+            "exec",
+            node.partition("/")[2],
+            "ctr",
+            "--namespace=k8s.io",
+            "images",
+            "tag",
+            "--force",
+            images["operator"],
+            new,
+        )
     yield new
     cluster.install(images)
 

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     INVALID = "Invalid"
     NAME_CONFLICT = "NameConflict"
     FORBIDDEN = "Forbidden"
+    CONTESTED = "Contested"
     API_ERROR = "APIError"
 
 

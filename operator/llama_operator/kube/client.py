@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import kopf
@@ -25,8 +25,8 @@ from llama_operator.kube.transport import Answer, Request, Send, Transport, Tran
 
 Object = dict[str, Any]
 
-PAGE = 500
-"""Objects per page of a list: bounds the memory of one answer."""
+PAGE = 100
+"""Objects per page of a list: bounds the memory of one answer, which Python does not give back."""
 EVENTS = 100
 """Events that are read about one object."""
 
@@ -67,23 +67,22 @@ class Client:
         """Is asked at the last moment before each write: a leader may have lost its Lease while it waited. Writes of
         the Lease itself are not asked about, and wait for none of our limits."""
 
-    async def list(self, kind: Kind, namespace: str | None = None) -> tuple[list[Object], int]:
-        """All objects, and the resource version at which they were so.
+    async def pages(self, kind: Kind, namespace: str | None = None) -> AsyncIterator[tuple[list[Object], int]]:
+        """All objects, a page at a time, each with the resource version at which all of them were so.
 
         Items of a list have no kind and no apiVersion; they get them here.
         """
         params = {"limit": str(PAGE)} | ({"labelSelector": kind.selector} if kind.selector else {})
-        items: list[Object] = []
         while True:
             page = await self._send("list", kind, "GET", kind.path(namespace), params=params)
-            items += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or []]
-            token = page["metadata"].get("continue")
-            if not token:
-                return items, int(page["metadata"]["resourceVersion"])
-            params["continue"] = token
+            items = [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or []]
+            yield items, int(page["metadata"]["resourceVersion"])
+            params["continue"] = page["metadata"].get("continue") or ""
+            if not params["continue"]:
+                return
 
     async def probe(self, kind: Kind, namespace: str | None = None) -> None:
-        """Ask for one object at most. Raises what `list` would raise."""
+        """Ask for one object at most. Raises what `pages` would raise."""
         await self._send("list", kind, "GET", kind.path(namespace), params={"limit": "1"})
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:

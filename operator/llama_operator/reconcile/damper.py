@@ -48,6 +48,14 @@ class Damper:
         delay = min(FIRST_DELAY * 2.0 ** min(known.count - FREE, 30), LAST_DELAY)
         return max(known.last + delay - self._clock(), 0.0)
 
+    def quarrel(self, key: Key) -> tuple[Ref, float] | None:
+        """The child about which there is a quarrel, and after how many seconds it will be over if nobody goes on."""
+        for ref, writes in self._writes.get(key, {}).items():
+            left = writes.last + CALM_SECONDS - self._clock()
+            if writes.count > FREE and left > 0:
+                return ref, left
+        return None
+
     def forget(self, key: Key) -> None:
         """The model has gone."""
         self._writes.pop(key, None)

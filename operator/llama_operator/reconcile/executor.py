@@ -67,10 +67,23 @@ class Executor:
             outcomes = [await self._delete(key, obj) for obj in plan.delete]
         if all(outcome == Outcome() for outcome in outcomes):
             self._refusals.forget(key)
+        outcomes.append(self._quarrel(key))
         return Outcome(
             failure=next((outcome.failure for outcome in outcomes if outcome.failure), None),
             again=min((outcome.again for outcome in outcomes if outcome.again is not None), default=None),
         )
+
+    def _quarrel(self, key: Key) -> Outcome:
+        """What the spec says may not be what is there, although each write succeeds."""
+        quarrel = self._damper.quarrel(key)
+        if quarrel is None:
+            return Outcome()
+        (kind, name), seconds = quarrel
+        why = (
+            f"{kind} {name}: somebody undoes what the operator writes; `kubectl get {kind.lower()} {name} -o yaml "
+            "--show-managed-fields` tells who writes the same fields"
+        )
+        return Outcome(Failure(Reason.CONTESTED, why), seconds)
 
     async def _apply(self, key: Key, child: Object, seen: Object | None) -> Outcome:
         """Apply one child; `seen` is how the cache knows it, if it is this model's."""

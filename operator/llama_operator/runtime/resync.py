@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.logs import Log
 from llama_operator.runtime.workqueue import WorkQueue
 
-Lister = Callable[[str, str | None], Awaitable[tuple[list[dict[str, Any]], int]]]
-"""(kind, namespace or None for all) -> objects and the version of the list."""
+Lister = Callable[[str, str | None], AsyncIterator[tuple[list[dict[str, Any]], int]]]
+"""(kind, namespace or None for all) -> pages of objects, each with the version of the whole list; at least one."""
 
 SETTLE_SECONDS = 30.0
 """After which the first list is made again: what was deleted between it and the first list of kopf went unseen."""
@@ -82,15 +82,23 @@ class Resync:
             await self._sleep(pause)
             pause = min(2 * pause, LAST_PAUSE)
 
+    async def _list(self, kind: str, namespace: str | None) -> set[Key]:
+        healed: set[Key] = set()
+        listed: set[tuple[str, str]] = set()
+        version = 0
+        async for items, version in self._lister(kind, namespace):
+            if version < self._versions.get((kind, namespace), 0):
+                raise HistoryRewound(f"the list of {kind} has gone back to version {version}")
+            healed |= self._cache.learn(kind, items)
+            listed |= {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in items}
+        self._versions[kind, namespace] = version
+        return healed | self._cache.retain(kind, listed, version, namespace)
+
     async def _once(self) -> bool:
         healed: set[Key] = set()
         try:
             for kind, namespace in self._scopes:
-                items, version = await self._lister(kind, namespace)
-                if version < self._versions.get((kind, namespace), 0):
-                    raise HistoryRewound(f"the list of {kind} has gone back to version {version}")
-                self._versions[kind, namespace] = version
-                healed |= self._cache.replace(kind, items, version, namespace)
+                healed |= await self._list(kind, namespace)
         except self._transient as error:
             log.warning("list failed", error=str(error))
             return False

@@ -53,10 +53,10 @@ async def test_list_turns_the_pages_and_keeps_the_selector() -> None:
         meta = {"resourceVersion": "42"} | ({"continue": "next"} if first else {})
         return reply({"metadata": meta, "items": [{"metadata": {"name": name}}]})
 
-    items, version = await answering(pages).list(SERVICE, "team")
-    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
-    assert {(item["apiVersion"], item["kind"]) for item in items} == {("v1", "Service")}
-    assert version == 42
+    got = [page async for page in answering(pages).pages(SERVICE, "team")]
+    assert [[item["metadata"]["name"] for item in items] for items, _ in got] == [["a"], ["b"]]
+    assert {(item["apiVersion"], item["kind"]) for items, _ in got for item in items} == {("v1", "Service")}
+    assert [version for _, version in got] == [42, 42]
     assert [params["labelSelector"] for params in asked] == [SERVICE.selector] * 2
     assert [params.get("continue") for params in asked] == [None, "next"]
 
@@ -64,12 +64,12 @@ async def test_list_turns_the_pages_and_keeps_the_selector() -> None:
 async def test_a_list_whose_pages_expire_is_worth_another_attempt() -> None:
     client = answering(lambda _: status(410, "Expired", "the provided continue parameter is too old"))
     with pytest.raises(errors.Retryable):
-        await client.list(SERVICE)
+        await anext(client.pages(SERVICE))
 
 
 async def test_an_empty_list_may_be_null() -> None:
     client = answering(lambda _: reply({"metadata": {"resourceVersion": "1"}, "items": None}))
-    assert await client.list(SERVICE) == ([], 1)
+    assert [page async for page in client.pages(SERVICE)] == [([], 1)]
 
 
 async def test_apply_is_a_forced_server_side_apply() -> None:

@@ -186,7 +186,7 @@ async def test_a_client_is_connected_and_closed() -> None:
     async with loopback.raw(api) as url:
         info = kopf.ConnectionInfo(server=url, token="t")
         client = connect(info, qps=10, burst=10, max_concurrent_writes=1, max_connections=1)
-        assert await client.list(kinds.POD) == ([], 7)
+        assert await anext(client.pages(kinds.POD)) == ([], 7)
         assert not gone.is_set()
         await client.close()
         await asyncio.wait_for(gone.wait(), 5)

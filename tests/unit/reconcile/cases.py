@@ -278,7 +278,7 @@ CASES = [
             failure=Failure(reason, "why"),
             words="why",
         )
-        for reason in ("Invalid", "NameConflict", "Forbidden", "APIError")
+        for reason in ("Invalid", "NameConflict", "Forbidden", "Contested", "APIError")
     ),
 ]
 

@@ -37,6 +37,12 @@ def test_what_became_good_is_normal() -> None:
     ]
 
 
+def test_that_it_is_available_and_exposed_is_part_of_ready() -> None:
+    """Two events for a model that goes well, not four: each is a write."""
+    parts = status((Type.AVAILABLE, True, Reason.AVAILABLE), (Type.EXPOSED, True, Reason.EXPOSED))
+    assert transitions(WAITING, parts) == []
+
+
 def test_one_cause_in_several_conditions_is_one_warning() -> None:
     assert transitions(WAITING, MISMATCH) == [Event("Warning", "DigestMismatch", "about DigestMismatch")]
 

@@ -226,9 +226,28 @@ class TestQuarrels:
         assert await self.repairs(world, 2) == [damper.FIRST_DELAY] * 2
         assert world.writes() == []
         world.now += damper.FIRST_DELAY
-        assert await world.reconcile() is None
-        assert world.writes() == [("PATCH", SERVICE)]
+        assert await world.reconcile() == damper.CALM_SECONDS
+        assert world.writes() == [("PATCH", SERVICE), ("PATCH", f"{MODEL}/status")]
         assert await self.repairs(world, 1) == [2 * damper.FIRST_DELAY]
+
+    async def test_are_told_and_ready_is_not_claimed_meanwhile(self, world: World) -> None:
+        """Every write succeeds; what is there is not what the spec says all the same. One status for all of it."""
+        await world.reconcile()
+        await self.repairs(world, damper.FREE)
+        world.now += damper.FIRST_DELAY
+        await world.reconcile()
+        stalled = world.stalled()
+        assert stalled is not None
+        assert (stalled["reason"], world.ready()["reason"]) == ("Contested", "Contested")
+        assert "Service qwen" in stalled["message"]
+        await self.repairs(world, 1)
+        assert world.stalled() == stalled
+        world.now += damper.LAST_DELAY
+        assert await world.reconcile() == damper.CALM_SECONDS
+        assert world.writes() == [("PATCH", SERVICE)]  # and no status
+        world.now += damper.CALM_SECONDS
+        assert await world.reconcile() is None
+        assert world.stalled() is None
 
     async def test_do_not_delay_a_new_spec(self, world: World) -> None:
         await world.reconcile()

@@ -8,10 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_operator.constants import KIND, MODEL_LABEL
-from llama_operator.runtime.cache import TOMBSTONE_SECONDS, Cache
+from llama_operator.runtime.cache import TOMBSTONE_SECONDS, Cache, Key
 
 Object = dict[str, Any]
 KEY = ("team", "qwen")
+
+
+def replace(cache: Cache, kind: str, items: list[Object], version: int, namespace: str | None = None) -> set[Key]:
+    """A full list, in pages of one."""
+    changed: set[Key] = set()
+    for item in items:
+        changed |= cache.learn(kind, [item])
+    names = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in items}
+    return changed | cache.retain(kind, names, version, namespace)
 
 
 class Clock:
@@ -98,44 +107,44 @@ class TestReplace:
     def test_removes_what_the_list_does_not_have(self, cache: Cache) -> None:
         cache.observe("Service", child(5))
         cache.observe("Deployment", child(6))
-        assert cache.replace("Service", [], version=10) == {KEY}
+        assert replace(cache, "Service", [], version=10) == {KEY}
         assert versions(cache) == ["6"]
 
     def test_adds_and_updates(self, cache: Cache) -> None:
         cache.observe("Service", child(5))
-        assert cache.replace("Service", [child(7), child(8, "b")], version=10) == {KEY}
+        assert replace(cache, "Service", [child(7), child(8, "b")], version=10) == {KEY}
         assert versions(cache) == ["8", "7"]
 
     def test_tells_nothing_when_nothing_differs(self, cache: Cache) -> None:
         cache.observe("Service", child(5))
-        assert cache.replace("Service", [child(5)], version=10) == set()
+        assert replace(cache, "Service", [child(5)], version=10) == set()
 
     def test_never_overwrites_a_newer_event(self, cache: Cache) -> None:
         cache.observe("Service", child(12))
-        assert cache.replace("Service", [child(5)], version=10) == set()
+        assert replace(cache, "Service", [child(5)], version=10) == set()
         assert versions(cache) == ["12"]
 
     def test_keeps_what_was_created_after_the_list(self, cache: Cache) -> None:
         cache.store("Service", child(12))
-        assert cache.replace("Service", [], version=10) == set()
+        assert replace(cache, "Service", [], version=10) == set()
         assert versions(cache) == ["12"]
 
     def test_does_not_bring_back_what_was_deleted_after_the_list(self, cache: Cache) -> None:
         cache.observe("Service", child(5))
         cache.observe("Service", child(11), deleted=True)
-        assert cache.replace("Service", [child(5)], version=10) == set()
+        assert replace(cache, "Service", [child(5)], version=10) == set()
         assert versions(cache) == []
 
     def test_leaves_other_namespaces_alone(self, cache: Cache) -> None:
         cache.observe("Service", child(5))
-        assert cache.replace("Service", [], version=10, namespace="elsewhere") == set()
+        assert replace(cache, "Service", [], version=10, namespace="elsewhere") == set()
         assert versions(cache) == ["5"]
-        assert cache.replace("Service", [], version=10, namespace="team") == {KEY}
+        assert replace(cache, "Service", [], version=10, namespace="team") == {KEY}
 
     def test_remembers_deletions_only_as_long_as_they_can_matter(self, cache: Cache, clock: Clock) -> None:
         cache.observe("Service", child(11), deleted=True)
         clock.now = TOMBSTONE_SECONDS + 1
-        cache.replace("Deployment", [], version=20)
+        replace(cache, "Deployment", [], version=20)
         assert cache.store("Service", child(5)) == {KEY}
 
 
@@ -144,7 +153,7 @@ class TestUnconfirmed:
 
     def test_a_list_has_to_be_confirmed_by_a_watch(self, cache: Cache, clock: Clock) -> None:
         clock.now = 50
-        cache.replace("Service", [child(5)], version=10)
+        replace(cache, "Service", [child(5)], version=10)
         assert cache.unconfirmed_since() == 50
         cache.observe("Service", child(5))
         assert cache.unconfirmed_since() is None
@@ -163,7 +172,7 @@ class TestUnconfirmed:
 
     def test_what_has_gone_needs_no_event(self, cache: Cache) -> None:
         cache.store("Service", child(7))
-        cache.replace("Service", [], version=9)
+        replace(cache, "Service", [], version=9)
         assert cache.unconfirmed_since() is None
         cache.store("Service", child(10))
         cache.absent("Service", "team", "qwen")
@@ -239,7 +248,7 @@ class History:
                 cache.store("Service", child(version, name))
             case "list":
                 items, version = self.lists.pop(0)  # one resync runs at a time
-                cache.replace("Service", [child(v, name) for name, v in items.items()], version)
+                replace(cache, "Service", [child(v, name) for name, v in items.items()], version)
 
     def pending(self) -> bool:
         return bool(self.answers or self.lists or any(self.watch.values()))

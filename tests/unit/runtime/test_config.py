@@ -12,7 +12,7 @@ def test_defaults_need_only_the_stage_image() -> None:
     assert config.stage_image == "operator:1"
     assert config.server_images == {}
     assert config.namespaces == ()
-    assert (config.resync_seconds, config.api_qps, config.workers) == (600, 200, 8)
+    assert (config.resync_seconds, config.api_qps, config.workers) == (600, 500, 32)
 
 
 def test_everything_can_be_set() -> None:
@@ -41,7 +41,7 @@ def test_everything_can_be_set() -> None:
 def test_empty_variables_count_as_absent() -> None:
     config = read({**STAGE, "SERVER_IMAGE_CUDA": "", "WORKERS": " ", "WATCH_NAMESPACES": ""})
     assert config.server_images == {}
-    assert config.workers == 8
+    assert config.workers == 32
 
 
 @pytest.mark.parametrize(

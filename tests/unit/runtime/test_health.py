@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -122,9 +123,9 @@ async def test_who_begins_to_lead_after_a_long_wait_is_not_late(world: World) ->
     world.now = 100 * PERIOD
     told: list[list[str]] = []
 
-    async def lister(kind: str, namespace: str | None) -> tuple[list[Object], int]:
+    async def lister(kind: str, namespace: str | None) -> AsyncIterator[tuple[list[Object], int]]:
         told.append(world.health.ailments())  # while the first list is under way
-        return [], 10
+        yield [], 10
 
     world.resync._lister = lister
     await world.resync.start()

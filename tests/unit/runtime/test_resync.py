@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -28,12 +29,15 @@ class Cluster:
         self.failure: type[Exception] = Unreachable
         self.asked: list[tuple[str, str | None]] = []
 
-    async def lister(self, kind: str, namespace: str | None) -> tuple[list[Object], int]:
+    async def lister(self, kind: str, namespace: str | None) -> AsyncIterator[tuple[list[Object], int]]:
         self.asked.append((kind, namespace))
         if self.failures:
             self.failures -= 1
             raise self.failure
-        return self.objects[kind], self.version
+        for item in self.objects[kind]:  # in pages of one
+            yield [item], self.version
+        if not self.objects[kind]:
+            yield [], self.version
 
 
 class Pauses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 from llama_operator.constants import KIND
@@ -46,10 +47,10 @@ class World:
     def clock(self) -> float:
         return self.now
 
-    async def lister(self, kind: str, namespace: str | None) -> tuple[list[Object], int]:
+    async def lister(self, kind: str, namespace: str | None) -> AsyncIterator[tuple[list[Object], int]]:
         if self.away:
             raise OSError
-        return self.models, 10
+        yield self.models, 10
 
     async def pause(self, seconds: float) -> None:
         """Ends what would wait."""
