@@ -7,14 +7,17 @@ Everything is in a folder of its own and listens on free ports of the loopback a
 """
 
 import argparse
+import json
 import secrets
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 
@@ -36,20 +39,59 @@ SERVICE_ACCOUNT = f"{NAMESPACE}/serviceaccounts/default"
 class Server:
     """A running API server: how to reach it as cluster-admin, and what it notes of every request.
 
-    `audit_log` grows by one JSON document a line for each request, before it is answered.
+    `audit_log` grows by one JSON document a line for each request, before it is answered. `etcd` is the address of
+    its store, which asks for no credentials. `clients` are those of its clients that are restarted with it.
     """
 
     kubeconfig: Path
     audit_log: Path
     url: str
+    etcd: str
+    process: processes.Process
+    clients: list[processes.Process]
+
+    def restart(self, *paths: str) -> None:
+        """Kill kube-apiserver and start it again: same store, address, certificate and token. Waits until it answers.
+
+        The controllers are restarted, too: after a few failed attempts they would wait for half a minute. They start
+        when these `paths` are answered as well; a kind that comes later, a CRD's, is not collected for minutes. To be
+        called by the thread that entered `running`. Raises GroundError if it does not get ready.
+        """
+        self.process.restart()
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        token, cluster = config["users"][0]["user"]["token"], config["clusters"][0]["cluster"]
+        authority = Path(cluster["certificate-authority"])
+        processes.wait_until_answered(self.process, self.url, (READY, NAMESPACE, *paths), token, authority)
+        for client in self.clients:
+            client.restart()
+
+    def compact(self) -> int:
+        """Have etcd forget all versions before the present one, and return that.
+
+        A watch from an older version is answered with 410 then, unless kube-apiserver has the changes since in its
+        own memory: that goes with a restart.
+        """
+        revision = self._ask_etcd("maintenance/status", {})["header"]["revision"]
+        self._ask_etcd("kv/compaction", {"revision": revision, "physical": True})
+        return int(revision)
+
+    def _ask_etcd(self, method: str, question: dict[str, Any]) -> dict[str, Any]:
+        """One call through etcd's HTTP gateway; 64-bit numbers are strings in its JSON."""
+        request = urllib.request.Request(f"{self.etcd}/v3/{method}", data=json.dumps(question).encode())
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            answer: dict[str, Any] = json.load(reply)
+        return answer
 
 
 @contextmanager
-def running(*, controllers: bool = False) -> Iterator[Server]:
+def running(
+    *, controllers: bool = False, before_controllers: Callable[[Server], None] = lambda server: None
+) -> Iterator[Server]:
     """Start etcd and kube-apiserver; end them and remove all they wrote at the end, or when this process dies.
 
     With `controllers` also kube-controller-manager: garbage collection by owner reference, the status of
-    Deployments, service accounts. Pods stay Pending in any case: there is no node.
+    Deployments, service accounts. Pods stay Pending in any case: there is no node. `before_controllers` is the time
+    to install CRDs: the garbage collector looks for new kinds when it starts, and then every 30 s.
     Raises GroundError, with the log's tail, if something does not get ready.
     """
     kube = binaries.ensure("kube")["kube"]
@@ -64,12 +106,14 @@ def running(*, controllers: bool = False) -> Iterator[Server]:
         api = stack.enter_context(processes.started(kube, "kube-apiserver", flags, home))
         certificate = home / "certs" / "apiserver.crt"
         processes.wait_until_answered(api, url, (READY, NAMESPACE), token, certificate)
-        server = Server(home / "kubeconfig", home / "audit.log", url)
+        server = Server(home / "kubeconfig", home / "audit.log", url, etcd, api, [])
         server.kubeconfig.write_text(kubeconfig(url, token, certificate))
         if controllers:
+            before_controllers(server)
             manager = _manager_flags(home, server)
             own = stack.enter_context(processes.started(kube, "kube-controller-manager", manager, home))
             processes.wait_until_answered(own, url, (SERVICE_ACCOUNT,), token, certificate)
+            server.clients.append(own)
         yield server
 
 
@@ -125,10 +169,13 @@ def _apiserver_flags(home: Path, etcd: str, port: int, *, controllers: bool) -> 
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={home / 'sa.key'}",
         f"--service-account-signing-key-file={home / 'sa.key'}",
-        "--service-cluster-ip-range=10.255.0.0/24",
+        # One address for each Service: enough for tests with thousands.
+        "--service-cluster-ip-range=10.255.0.0/16",
         f"--audit-policy-file={home / 'audit-policy.yaml'}",
         f"--audit-log-path={home / 'audit.log'}",
         "--audit-log-mode=blocking",
+        # One file, so that a place in it stays the same: 0 would mean 100 MB.
+        "--audit-log-maxsize=4096",
     ]
     # Without the controller that makes service accounts, no pod would be let in.
     return flags if controllers else [*flags, "--disable-admission-plugins=ServiceAccount"]

@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ground import shell
@@ -18,13 +17,39 @@ READY_SECONDS = 90.0
 POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
 class Process:
     """A running server and the file that it logs to."""
 
-    name: str
-    handle: "subprocess.Popen[bytes]"
-    log: Path
+    def __init__(self, name: str, command: Sequence[str], home: Path) -> None:
+        self.name = name
+        self.log = home / f"{name}.log"
+        self._command = command
+        self._home = home
+        self.handle = self._start()
+
+    def restart(self) -> None:
+        """Kill it and run the same command again; what both log is in the same file.
+
+        To be called by a thread that lives as long as the server shall (see `started`).
+        """
+        self.kill()
+        self.handle = self._start()
+
+    def kill(self) -> None:
+        self.handle.kill()
+        self.handle.wait()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        with self.log.open("ab") as sink:
+            # A session of its own: Ctrl-C is for us, and we end it in our order.
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                cwd=self._home,
+                start_new_session=True,
+            )
 
 
 @contextmanager
@@ -37,18 +62,11 @@ def started(program: Path, name: str, flags: Sequence[str], home: Path) -> Itera
     link = home / "bin" / name
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(program)
-    log = home / f"{name}.log"
-    command = ["setpriv", "--pdeathsig=KILL", "--", str(link), *flags]
-    with log.open("wb") as sink:
-        # A session of its own: Ctrl-C is for us, and we end it in our order.
-        handle = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=home, start_new_session=True
-        )
+    process = Process(name, ["setpriv", "--pdeathsig=KILL", "--", str(link), *flags], home)
     try:
-        yield Process(name, handle, log)
+        yield process
     finally:
-        handle.kill()
-        handle.wait()
+        process.kill()
 
 
 def free_ports(count: int) -> list[int]:

@@ -40,6 +40,7 @@ has made. (Versions are etcd's revisions, and 1 is the one before the first writ
 _APPLY = {"content-type": "application/apply-patch+yaml"}  # JSON is YAML
 _MERGE = {"content-type": "application/merge-patch+json"}
 _JSON = {"content-type": "application/json"}
+_JSON_PATCH = {"content-type": "application/json-patch+json"}
 
 
 async def _nothing() -> None: ...
@@ -117,6 +118,37 @@ class Client:
             body=patch,
         )
 
+    async def patch(self, kind: Kind, seen: Object, patch: Object) -> Object:
+        """Merge-patch of this very version of an object. It makes us an owner of what it changes, beside `apply`."""
+        meta = seen["metadata"]
+        return await self._send(
+            "patch",
+            kind,
+            "PATCH",
+            kind.path(meta["namespace"], meta["name"]),
+            params={"fieldManager": constants.FIELD_MANAGER},
+            headers=_MERGE,
+            body=patch | {"metadata": {**patch.get("metadata", {}), "resourceVersion": meta["resourceVersion"]}},
+        )
+
+    async def disown(self, kind: Kind, obj: Object) -> None:
+        """Give up what `patch` has made ours; what `apply` has, stays. Raises `errors.Invalid` if `obj` is late.
+
+        Not bound to the version: a controller that writes the status all the time is no reason against it.
+        """
+        meta = obj["metadata"]
+        owners = [(entry["manager"], entry["operation"], "subresource" in entry) for entry in meta["managedFields"]]
+        if (ours := (constants.FIELD_MANAGER, "Update", False)) not in owners:
+            return
+        entry = f"/metadata/managedFields/{owners.index(ours)}"
+        operations = [
+            {"op": "test", "path": f"{entry}/manager", "value": constants.FIELD_MANAGER},
+            {"op": "test", "path": f"{entry}/operation", "value": "Update"},
+            {"op": "remove", "path": entry},
+        ]
+        path = kind.path(meta["namespace"], meta["name"])
+        await self._send("patch", kind, "PATCH", path, headers=_JSON_PATCH, body=operations)
+
     async def delete(self, kind: Kind, obj: Object) -> None:
         """Delete this very object: one of the same name that took its place is a conflict."""
         meta = obj["metadata"]
@@ -153,7 +185,7 @@ class Client:
         *,
         params: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
-        body: Object | None = None,
+        body: Object | Sequence[Object] | None = None,
     ) -> Object:
         request = Request(method, path, params or {}, headers or {}, _encoded(body) if body else None)
         what = f"{verb} {kind.kind} {path}"
@@ -191,7 +223,7 @@ _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Characters that JSON allows in a text and YAML refuses, or takes for the end of a line."""
 
 
-def _encoded(body: Object) -> bytes:
+def _encoded(body: Object | Sequence[Object]) -> bytes:
     """JSON that is YAML, too: the API server reads an apply as YAML."""
     text = msgspec.json.encode(body).decode()
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()

@@ -17,6 +17,10 @@ _ATOMIC = frozenset({"selector", "nodeSelector"})
 takes all its pods away."""
 
 
+_SAY_SOMETHING = frozenset({"emptyDir"})
+"""Objects that say something although they are empty, here: what kind of volume it is. The API server stores them."""
+
+
 def holds(desired: Any, observed: Any, *, quantities: bool = False) -> bool:
     """True if every field of `desired` has its value in `observed`.
 
@@ -29,6 +33,7 @@ def holds(desired: Any, observed: Any, *, quantities: bool = False) -> bool:
         return all(
             holds(value, observed.get(key), quantities=quantities or _has_quantities(key, value))
             and not _added_to(key, value, observed)
+            and not (key in _SAY_SOMETHING and key not in observed)
             for key, value in desired.items()
         )
     if isinstance(desired, list):
@@ -46,11 +51,12 @@ def _list_holds(desired: list[Any], observed: Any) -> bool:
     names = _names(desired)
     if names is None:
         return len(desired) == len(observed) and all(map(holds, desired, observed))
-    # Items with names are a map (containers, env, ports, volumes): others may add to it, in any order. In some lists
-    # (owner references) an item that others added may even have the same name.
-    named = [item for item in observed if isinstance(item, dict) and "name" in item]
+    # Items with names are a map (containers, env, ports, volumes): others may add to it, anywhere. In some lists (owner
+    # references) an item that others added may even have the same name. Ours must keep their order: a variable may
+    # refer only to those before it. Hence one iterator: what has been passed is not looked at again.
+    rest = (item for item in observed if isinstance(item, dict) and "name" in item)
     return all(
-        any(holds(item, other) for other in named if other["name"] == name)
+        any(other["name"] == name and holds(item, other) for other in rest)
         for name, item in zip(names, desired, strict=True)
     )
 

@@ -10,7 +10,7 @@ from llama_operator import constants
 from llama_operator.api.conditions import Reason
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import NO_VERSION, Client
-from llama_operator.reconcile import guard
+from llama_operator.reconcile import clearing, guard
 from llama_operator.reconcile.carryover import carried_over
 from llama_operator.reconcile.damper import Damper
 from llama_operator.reconcile.plan import Plan, controller_uid
@@ -64,7 +64,8 @@ class Executor:
             raise ModelGone
         outcomes = [await self._apply(key, child, ours.get(ref_of(child))) for child in plan.apply]
         if all(outcome == Outcome() for outcome in outcomes):
-            outcomes = [await self._delete(key, obj) for obj in plan.delete]
+            unwatched = await guard.unwatched_ingress(self._client, model, ours)
+            outcomes = [await self._delete(key, obj) for obj in [*plan.delete, *([unwatched] if unwatched else [])]]
         if all(outcome == Outcome() for outcome in outcomes):
             self._refusals.forget(key)
         outcomes.append(self._quarrel(key))
@@ -96,7 +97,7 @@ class Executor:
             log.warning("does not hold", model="/".join(key), kind=ref[0], name=ref[1], retry_in=round(wait, 1))
             return Outcome(again=wait)
         try:
-            answer = await self._client.apply(kinds.BY_NAME[ref[0]], _bound(child, seen))
+            answer = await self._applied(key, child, seen)
         except errors.Rejected as error:
             return self._refuse(key, child, request, error)
         except errors.Conflict as error:
@@ -108,6 +109,19 @@ class Executor:
         self._damper.wrote(key, ref, request)
         log.info("applied", model="/".join(key), kind=ref[0], name=ref[1], why=_why(child, seen))
         return Outcome()
+
+    async def _applied(self, key: Key, child: Object, seen: Object | None) -> Object:
+        """The answer to the apply; where the API server finds it invalid beside what others have set, theirs goes."""
+        kind, bound = kinds.BY_NAME[child["kind"]], _bound(child, seen)
+        try:
+            return await self._client.apply(kind, bound)
+        except errors.Invalid as error:
+            if seen is None or not await clearing.clear(self._client, child, seen):
+                raise
+            log.warning("cleared", model="/".join(key), kind=kind.kind, name=child["metadata"]["name"], why=str(error))
+        answer = await self._client.apply(kind, bound)
+        await clearing.disown(self._client, answer)
+        return answer
 
     async def _name_is_taken(self, key: Key, child: Object, request: str, error: errors.Conflict) -> Outcome:
         """A child could not be created, most likely because something of its name exists."""

@@ -6,6 +6,7 @@ again. And when the API server says that the child's name is taken: by whom?
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
@@ -51,6 +52,23 @@ async def name_of(client: Client, child: Object) -> tuple[Name, Object]:
     if "deletionTimestamp" in live["metadata"] or _predecessors(live, child):
         return Name.LEFTOVER, live
     return (Name.OURS if controller_uid(live) == controller_uid(child) else Name.TAKEN), live
+
+
+async def unwatched_ingress(client: Client, model: Object, ours: Iterable[tuple[str, str]]) -> Object | None:
+    """An Ingress of this model that is not wanted any more and that no watch shows, because it has lost its labels.
+
+    What remembers it is the status: the address is in there until the Ingress has been seen to. (No other child can
+    become unwanted.) Costs a call only then.
+    """
+    meta = model["metadata"]
+    told = "ingressURL" in model.get("status", {})
+    if not told or "ingress" in model["spec"] or any(kind == "Ingress" for kind, _ in ours):
+        return None
+    try:
+        live = await client.get(kinds.BY_NAME["Ingress"], meta["namespace"], meta["name"])
+    except errors.NotFound:
+        return None
+    return live if controller_uid(live) == meta["uid"] and "deletionTimestamp" not in live["metadata"] else None
 
 
 def _predecessors(live: Object, child: Object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import Client
-from llama_operator.reconcile import status
+from llama_operator.reconcile import mergepatch, status
 from llama_operator.reconcile.events import Event, transitions
 from llama_operator.reconcile.evidence import Evidence
 from llama_operator.reconcile.status import Failure, Observed
@@ -80,15 +80,7 @@ def _patch(model: Object, status: Object) -> Object:
     write what was computed from an older version of the object.
     """
     version = model["metadata"]["resourceVersion"]
-    return {"metadata": {"resourceVersion": version}, "status": _with_nulls(model.get("status", {}), status)}
-
-
-def _with_nulls(old: Object, new: Object) -> Object:
-    patch: Object = {name: None for name in old if name not in new}
-    for name, value in new.items():
-        before = old.get(name)
-        patch[name] = _with_nulls(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
-    return patch
+    return {"metadata": {"resourceVersion": version}, "status": mergepatch.exactly(model.get("status", {}), status)}
 
 
 def _summary(status: Object) -> dict[str, str]:

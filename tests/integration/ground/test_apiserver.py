@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,13 +22,18 @@ pytestmark = pytest.mark.integration
 GONE_SECONDS = 10.0
 
 
-def _get(server: apiserver.Server, path: str) -> dict[str, object]:
+def _ask(server: apiserver.Server, path: str, body: object = None) -> str:
     config = yaml.safe_load(server.kubeconfig.read_text())
     trust = ssl.create_default_context(cafile=config["clusters"][0]["cluster"]["certificate-authority"])
-    headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
-    request = urllib.request.Request(f"{server.url}{path}", headers=headers)
+    headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}", "Content-Type": "application/json"}
+    data = json.dumps(body).encode() if body else None
+    request = urllib.request.Request(f"{server.url}{path}", data=data, headers=headers)
     with urllib.request.urlopen(request, context=trust) as reply:
-        answer: dict[str, object] = json.load(reply)
+        return str(reply.read().decode())
+
+
+def _get(server: apiserver.Server, path: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(_ask(server, path))
     return answer
 
 
@@ -71,3 +77,17 @@ def test_no_server_outlives_a_killed_test_run() -> None:
         time.sleep(0.05)
     # Only the files are left to the system's own cleaning; this test is tidier.
     shutil.rmtree(home)
+
+
+def test_a_restart_keeps_everything_but_versions_from_before_a_compaction() -> None:
+    maps = "/api/v1/namespaces/default/configmaps"
+    with apiserver.running() as server:
+        pid, version = server.process.handle.pid, _get(server, maps)["metadata"]["resourceVersion"]
+        _ask(server, maps, {"metadata": {"name": "kept"}})
+        old = f"{maps}?watch=true&timeoutSeconds=1&resourceVersion={version}"
+        assert json.loads(_ask(server, old).splitlines()[0])["type"] == "ADDED"
+        assert server.compact() > int(version)
+        server.restart()
+        assert server.process.handle.pid != pid
+        assert _get(server, f"{maps}/kept")["metadata"]["name"] == "kept"
+        assert json.loads(_ask(server, old).splitlines()[0])["object"]["code"] == 410

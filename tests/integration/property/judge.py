@@ -1,0 +1,126 @@
+"""What must hold once the operator has come to rest, whatever happened before.
+
+Each model's children are the builders' output, owned field by field; nothing is left over, of this model or of one
+that is gone; the status says what the cluster shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llama_operator import constants
+from llama_operator.api.types import SpecError, parse
+from llama_operator.config import Config
+from llama_operator.reconcile.carryover import carried_over
+from llama_operator.reconcile.plan import controller_uid, plan
+from llama_operator.reconcile.status import Failure, Observed, compute
+from llama_operator.resources import build
+from tests.integration.property.cluster import CHILDREN, MODEL, Cluster
+from tests.integration.property.ownership import differences
+from tests.integration.server import Object
+
+CONFIG = Config(stage_image="operator:1", server_images={"cpu": "server:1"})
+"""As `world` starts the operator: cuda needs `spec.image`."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything in the namespace, at nearly one moment."""
+
+    models: list[Object]
+    children: list[Object]
+    replica_sets: list[Object]
+    pods: list[Object]
+
+
+def look(cluster: Cluster) -> View:
+    return View(
+        models=cluster.list(MODEL),
+        children=[child for kind in CHILDREN for child in cluster.list(kind)],
+        replica_sets=cluster.list("ReplicaSet"),
+        pods=cluster.list("Pod"),
+    )
+
+
+def wrong(view: View) -> list[str]:
+    """All that is not as it should be; empty is right."""
+    alive = {model["metadata"]["uid"] for model in view.models}
+    found = [f"{model['metadata']['name']} is still being deleted" for model in view.models if _ending(model)]
+    for obj in [*view.children, *view.replica_sets, *view.pods]:
+        for owner in obj["metadata"].get("ownerReferences", []):
+            if owner["kind"] == MODEL and owner["uid"] not in alive:
+                found.append(f"{_told(obj)} is left over from a {owner['name']} that is gone")
+    for model in view.models:
+        found += [f"{model['metadata']['name']}: {what}" for what in _wrong_with(model, view)]
+    return found
+
+
+def _wrong_with(model: Object, view: View) -> Iterator[str]:
+    uid, name = model["metadata"]["uid"], model["metadata"]["name"]
+    mine = [child for child in view.children if controller_uid(child) == uid]
+    pods = [pod for pod in view.pods if _label(pod) == name]
+    try:
+        desired = build(parse(model), CONFIG)
+    except SpecError as error:  # then the children stay as they are
+        yield from _wrong_status(model, mine, pods, Failure("Invalid", str(error)))
+        return
+    by_ref = {_ref(child): child for child in view.children}
+    taken = []
+    for child in desired:
+        live = by_ref.get(_ref(child))
+        if live is None:
+            yield f"{_told(child)} is missing"
+        elif controller_uid(live) != uid:
+            taken.append(child)
+        elif _ending(live):
+            yield f"{_told(child)} is being deleted"
+        else:
+            yield from (f"{_told(child)} {what}" for what in differences(carried_over(child, live), live))
+    if not taken:  # as long as a child cannot be made, nothing is pruned
+        wanted = {_ref(child) for child in desired}
+        yield from (f"{_told(child)} is not wanted" for child in mine if _ref(child) not in wanted)
+        todo = plan(desired, mine)
+        yield from (f"{_told(child)} would be written" for child in [*todo.apply, *todo.delete])
+    failure = None
+    if taken:
+        stalled = _conditions(model).get("Stalled", {"reason": "", "message": ""})
+        failure = Failure(stalled["reason"], stalled["message"])
+        if failure.reason != "NameConflict" or not any(_told(child) in failure.message for child in taken):
+            yield f"Stalled says {stalled}, but {[_told(child) for child in taken]} belong to somebody else"
+            return
+    yield from _wrong_status(model, mine, pods, failure)
+
+
+def _wrong_status(model: Object, mine: list[Object], pods: list[Object], failure: Failure | None) -> Iterator[str]:
+    status = model.get("status", {})
+    if status.get("observedGeneration") != model["metadata"]["generation"]:
+        yield f"status is of generation {status.get('observedGeneration')}, not {model['metadata']['generation']}"
+    addressless = "ingress" in model["spec"] or model["spec"]["service"]["type"] == "LoadBalancer"
+    ready = _conditions(model).get("Ready", {})
+    if ready.get("status") != str(not (failure or addressless or not model["spec"]["replicas"])):
+        yield f"Ready says {ready}"
+    expected = compute(model, Observed(mine, pods), failure, "now")
+    if status != expected:
+        yield f"status is {status}, should be {expected}"
+
+
+def _conditions(model: Object) -> dict[str, Object]:
+    return {c["type"]: c for c in model.get("status", {}).get("conditions", [])}
+
+
+def _ref(obj: Object) -> tuple[str, str]:
+    return obj["kind"], obj["metadata"]["name"]
+
+
+def _told(obj: Object) -> str:
+    return f"{obj['kind']} {obj['metadata']['name']}"
+
+
+def _label(obj: Object) -> str | None:
+    label: str | None = obj["metadata"].get("labels", {}).get(constants.MODEL_LABEL)
+    return label
+
+
+def _ending(obj: Object) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
