@@ -56,7 +56,7 @@ test-integration: .venv ## Tests against a real kube-apiserver and etcd, without
 test-e2e: .venv ## Tests on the real cluster
 	@$(UV) run --quiet --frozen pytest tests/e2e
 
-bench-control-plane: .venv ## Measure the operator at 1,000 and 5,000 models; about two hours, renews docs/benchmarks.md
+bench-control-plane: .venv ## Measure the operator at 1,000 and 5,000 models; about an hour, renews docs/benchmarks.md
 	@$(PY) -m benchmarks.control_plane
 
 generate: .venv ## Derived files: API docs, the chart's copy of the CRD, the chart's README

@@ -46,7 +46,6 @@ class Side:
 
 OURS = Side("llama-operator", [sys.executable, "-c", _OPERATOR])
 """As it is installed, with the packages that its image has."""
-UNLIMITED = Side("llama-operator, no rate limit", OURS.command, {"API_QPS": "100000", "API_BURST": "100000"})
 REFERENCE = Side(
     "plain kopf",
     [
@@ -62,6 +61,12 @@ REFERENCE = Side(
 )
 
 
+def cpu_seconds(stat: str) -> float:
+    """User and system time of a process, from its /proc/PID/stat."""
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
 class Process:
     """One run of a side against an API server. Its log is read only if it ends by itself."""
 
@@ -72,8 +77,7 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """User and system time so far, of all threads."""
-        fields = self._proc("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_seconds(self._proc("stat"))
 
     def rss_mib(self) -> float:
         return self._status("VmRSS")

@@ -40,6 +40,7 @@ BURST = (
     Row("burst.deployment.p50", "apply → Deployment, p50", "s"),
     Row("burst.deployment.p99", "apply → Deployment, p99", "s"),
     Row("burst.cpu", "CPU of the burst", "s"),
+    Row("burst.servers_cpu", "CPU of kube-apiserver meanwhile", "s"),
     Row("burst.writes", "writes per new model", digits=2),
     Row("burst.reads", "reads per new model (with lists)", digits=2),
     Row("burst.rss", "memory after it (RSS)", "MiB"),

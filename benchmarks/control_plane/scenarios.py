@@ -10,11 +10,12 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.control_plane import audit, place, pods
 from benchmarks.control_plane.audit import Audit, Calls
 from benchmarks.control_plane.place import NAMESPACE, Place
-from benchmarks.control_plane.process import Process, Side, started
+from benchmarks.control_plane.process import Process, Side, cpu_seconds, started
 from llama_operator.kube.kinds import BY_NAME
 
 PACE_SECONDS = 0.25
@@ -92,7 +93,8 @@ async def change_of_leader(side: Side, models: int) -> Outcome:
 async def _fill(here: Place, process: Process, log: Audit, models: int) -> tuple[dict[str, float], Calls]:
     """Create so many models at once, and wait until the last of their children and statuses has been seen."""
     log.calls()
-    cpu, started_at, sent = process.cpu_seconds(), time.perf_counter(), dict[str, float]()
+    cpu, servers_cpu = process.cpu_seconds(), _servers_cpu(here)
+    started_at, sent = time.perf_counter(), dict[str, float]()
     gate = asyncio.Semaphore(place.CONCURRENCY)
 
     async def create(name: str) -> None:
@@ -108,12 +110,18 @@ async def _fill(here: Place, process: Process, log: Audit, models: int) -> tuple
     return {
         "burst.seconds": seconds,
         "burst.cpu": process.cpu_seconds() - cpu,
+        "burst.servers_cpu": _servers_cpu(here) - servers_cpu,
         "burst.rss": process.rss_mib(),
         "burst.peak": process.peak_rss_mib(),
         "burst.writes": audit.writes(calls) / models,
         "burst.reads": audit.reads(calls) / models,
         **_spread("burst.deployment", [seen[name] - at for name, at in sent.items()]),
     }, calls
+
+
+def _servers_cpu(here: Place) -> float:
+    """What the API server has used so far: it shares the machine with those that are measured."""
+    return cpu_seconds(Path(f"/proc/{here.server.process.handle.pid}/stat").read_text())
 
 
 async def _idle(process: Process, log: Audit, seconds: float, name: str) -> dict[str, float]:

@@ -70,13 +70,16 @@ def images() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def witness(images: dict[str, str]) -> Witness:
-    """The operator is installed and running."""
+def witness(images: dict[str, str]) -> Iterator[Witness]:
+    """The operator is installed and running; whatever the tests did to it, its log has no traceback in the end."""
     try:
         cluster.install(images)
     except cluster.StepError as error:
         pytest.fail(f"{error}\n{error.hint}", pytrace=False)
-    return Witness(KUBECONFIG)
+    witness = Witness(KUBECONFIG)
+    yield witness
+    for pod in operator_pods.by_uid(witness).values():
+        assert "raceback" not in witness.log(pod, cluster.OPERATOR_NAMESPACE), f"see the log of {pod}"
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tests.e2e import audit, operator_pods
 from tests.e2e.conftest import FileServer
 from tests.e2e.container import docker
 from tests.e2e.test_quiet import settle
-from tests.e2e.witness import Model, Witness
+from tests.e2e.witness import Model, Witness, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -48,7 +48,11 @@ def test_the_models_pods_stay(
     pods = {pod["metadata"]["uid"] for pod in served.pods()}
     leader, since = operator_pods.leader(witness), audit.now()
     cluster.install({**images, "operator": upgraded})
-    assert operator_pods.leader(witness) != leader
+
+    def taken_over() -> None:
+        assert operator_pods.leader(witness) != leader
+
+    eventually(taken_over, timeout=30)
     settle()
     assert audit.writes(audit.calls(since)) == []
     assert {pod["metadata"]["uid"] for pod in served.pods()} == pods

@@ -17,6 +17,8 @@ Ref = tuple[str, str]
 
 FREE = 5
 """Writes of the same content that cost no delay."""
+CONTESTED = 10
+"""Writes of the same content after which it is a quarrel and no person who tries things out; half a minute, by then."""
 FIRST_DELAY = 1.0
 LAST_DELAY = 300.0
 CALM_SECONDS = 600.0
@@ -52,7 +54,7 @@ class Damper:
         """The child about which there is a quarrel, and after how many seconds it will be over if nobody goes on."""
         for ref, writes in self._writes.get(key, {}).items():
             left = writes.last + CALM_SECONDS - self._clock()
-            if writes.count > FREE and left > 0:
+            if writes.count >= CONTESTED and left > 0:
                 return ref, left
         return None
 
