@@ -264,7 +264,7 @@ def test_there_are_never_two(moves: list[tuple[str, str, float]], offsets: tuple
                 def answer(request: Request, lost: list[Request] = lost) -> Answer | None:
                     if request.method == "PATCH" and not lost:
                         lost.append(request)
-                        world.api._patch(PATH, world.api.bodies[-1])
+                        world.api._patch(PATH, world.api.bodies[-1], request.headers["content-type"])
                         return status(504, "Timeout", "lost")
                     return None
 

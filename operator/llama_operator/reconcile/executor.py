@@ -113,15 +113,15 @@ class Executor:
     async def _applied(self, key: Key, child: Object, seen: Object | None) -> Object:
         """The answer to the apply; where the API server finds it invalid beside what others have set, theirs goes."""
         kind, bound = kinds.BY_NAME[child["kind"]], _bound(child, seen)
+        if seen is not None:
+            await clearing.resume(self._client, seen)
         try:
             return await self._client.apply(kind, bound)
         except errors.Invalid as error:
             if seen is None or not await clearing.clear(self._client, child, seen):
                 raise
             log.warning("cleared", model="/".join(key), kind=kind.kind, name=child["metadata"]["name"], why=str(error))
-        answer = await self._client.apply(kind, bound)
-        await clearing.disown(self._client, answer)
-        return answer
+        return await self._client.apply(kind, bound)
 
     async def _name_is_taken(self, key: Key, child: Object, request: str, error: errors.Conflict) -> Outcome:
         """A child could not be created, most likely because something of its name exists."""

@@ -98,9 +98,14 @@ def test_the_charts_rights_are_enough(place: Place, start: Start, account: Path)
         assert place.get(place.deployment)["spec"]["replicas"] == 1
         assert place.find(place.ingress) is None
         assert place.get(f"{place.models}/m")["status"]["observedGeneration"] == 2
-        assert "Exposed" in place.reasons()
 
     eventually(changed)
+    place.model({**SPEC, "storage": FULL["storage"], "pod": {"nodeSelector": {"disk": "not a label value!"}}})
+
+    def told() -> None:
+        assert "Invalid" in place.reasons()
+
+    eventually(told)
     operator.settle()
     assert not [line for line in operator.lines() if "orbidden" in line]
 

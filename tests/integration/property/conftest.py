@@ -55,7 +55,8 @@ class Stage:
     @contextmanager
     def _cluster(self) -> Iterator[Cluster]:
         name = f"test-property-{uuid.uuid4().hex[:8]}"
-        self.server("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}  # a pod that asks for more is not let in
+        self.server("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
         cluster = Cluster(self.server, name)
 
         def populated() -> None:

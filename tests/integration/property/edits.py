@@ -119,7 +119,12 @@ def _container_port(obj: Object) -> None:
             port["containerPort"] = 8001
 
 
-_SIDECAR = {"name": "theirs", "image": "mesh:1"}
+_SIDECAR = {
+    "name": "theirs",
+    "image": "mesh:1",
+    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+}
+"""Admitted by PodSecurity `restricted`, which the namespace enforces."""
 
 _DEPLOYMENT = {
     "replicas": Edit(lambda obj: obj["spec"].update(replicas=7)),

@@ -1,6 +1,7 @@
-"""An API server of a few lines, for tests without one: objects, uids, versions, apply, status patch, delete.
+"""An API server of a few lines, for tests without one: objects, uids, versions, apply, patches, delete.
 
-It replaces on apply and merges nothing; what depends on real server-side apply is tested in tests/integration.
+It replaces on apply and merges nothing, and of owners it knows only who patched; what depends on real server-side
+apply is tested in tests/integration.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from llama_operator.constants import FIELD_MANAGER
 from llama_operator.kube.client import Client
 from llama_operator.kube.ratelimit import TokenBucket
 from llama_operator.kube.transport import Answer, Request
 
 Object = dict[str, Any]
+
+PATCHED: Object = {"manager": FIELD_MANAGER, "operation": "Update"}
+"""The owner that a merge-patch makes."""
+KEPT = frozenset({"uid", "managedFields"})
+"""Metadata that an apply does not say."""
 
 
 class FakeAPI:
@@ -48,15 +55,15 @@ class FakeAPI:
         if request.method == "POST":
             return reply(self.bodies[-1], 201)
         if request.method == "PATCH":
-            return self._patch(path, self.bodies[-1])
+            return self._patch(path, self.bodies[-1], request.headers["content-type"])
         found = self.objects.get(path)
         if found is None:
             return status(404, "NotFound", f"{path} not found")
         if request.method == "DELETE":
             del self.objects[path]
-        return reply(found)
+        return reply({**found, "metadata": {"managedFields": [], **found["metadata"]}})
 
-    def _patch(self, path: str, body: Object) -> Answer:
+    def _patch(self, path: str, body: Any, content: str) -> Answer:
         if path.endswith("/status"):
             path = path.removesuffix("/status")
             if path not in self.objects:
@@ -67,14 +74,35 @@ class FakeAPI:
             merged = merge(old.get("status", {}), body["status"])
             return reply(self.put(path, {**old, "status": merged}))
         existing = self.objects.get(path)
+        if content == "application/json-patch+json":
+            return self._patch_owners(path, body)
         wanted = body["metadata"].get("uid")
         if wanted and (existing is None or existing["metadata"]["uid"] != wanted):
             return status(409, "Conflict", "uid mismatch")
         version = body["metadata"].get("resourceVersion")
         if existing and version and version != existing["metadata"]["resourceVersion"]:
             return status(409, "Conflict", "the object has been modified")
-        kept = {"uid": existing["metadata"]["uid"]} if existing else {}
+        if existing and content == "application/merge-patch+json":
+            patched = merge(existing, body)
+            others = [owner for owner in patched["metadata"].get("managedFields", []) if owner != PATCHED]
+            patched["metadata"]["managedFields"] = [*others, PATCHED]
+            return reply(self.put(path, patched))
+        kept = {name: existing["metadata"][name] for name in KEPT & existing["metadata"].keys()} if existing else {}
         return reply(self.put(path, {**body, "metadata": {**body["metadata"], **kept}}))
+
+    def _patch_owners(self, path: str, operations: list[Object]) -> Answer:
+        """RFC 6902, as far as needed: tests of an owner's fields, then the removal of that owner."""
+        obj = self.objects[path]
+        owners = list(obj["metadata"].get("managedFields", []))
+        for operation in operations:
+            index, _, field = operation["path"].removeprefix("/metadata/managedFields/").partition("/")
+            if int(index) >= len(owners):
+                return status(422, "Invalid", f"no {operation['path']}")
+            if operation["op"] == "test" and owners[int(index)].get(field) != operation["value"]:
+                return status(422, "Invalid", f"testing {operation['path']} failed")
+            if operation["op"] == "remove":
+                del owners[int(index)]
+        return reply(self.put(path, {**obj, "metadata": {**obj["metadata"], "managedFields": owners}}))
 
 
 def merge(old: Object, patch: Object) -> Object:

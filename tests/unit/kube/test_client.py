@@ -110,6 +110,79 @@ async def test_status_is_patched_on_its_subresource(api: FakeAPI) -> None:
     assert api.requests == [("PATCH", f"{path}/status")]
 
 
+async def test_a_patch_is_bound_to_the_version_that_was_seen(api: FakeAPI) -> None:
+    seen = api.put(PATH, {**OBJ, "spec": {"a": 1, "b": 2}})
+    client = api.client()
+    patched = await client.patch(SERVICE, seen, {"metadata": {"labels": {"x": "y"}}, "spec": {"a": None}})
+    assert patched["spec"] == {"b": 2}
+    assert patched["metadata"]["labels"] == {"x": "y"}
+    assert api.bodies[0]["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"]
+    with pytest.raises(errors.Conflict):
+        await client.patch(SERVICE, seen, {"spec": {"b": None}})
+    assert api.objects[PATH]["spec"] == {"b": 2}
+
+
+async def test_a_patch_is_a_merge_patch_in_our_name() -> None:
+    seen: list[Request] = []
+
+    def patch(request: Request) -> Answer:
+        seen.append(request)
+        return reply(OBJ)
+
+    version = {"resourceVersion": "5"}
+    await answering(patch).patch(SERVICE, {**OBJ, "metadata": OBJ["metadata"] | version}, {"spec": {"a": None}})
+    (request,) = seen
+    assert (request.method, request.path) == ("PATCH", PATH)
+    assert request.params == {"fieldManager": "llama-operator"}
+    assert request.headers["content-type"] == "application/merge-patch+json"
+    assert json.loads(request.body or b"") == {"spec": {"a": None}, "metadata": version}
+
+
+def owned(*owners: Object) -> Object:
+    return {**OBJ, "metadata": {**OBJ["metadata"], "managedFields": list(owners)}}
+
+
+OURS: Object = {"manager": "llama-operator", "operation": "Update"}
+NOT_OURS: list[Object] = [
+    {"manager": "llama-operator", "operation": "Apply"},
+    {"manager": "kubectl-edit", "operation": "Update"},
+    {"manager": "llama-operator", "operation": "Update", "subresource": "status"},
+]
+
+
+@pytest.mark.parametrize("before", range(4))
+async def test_disowning_removes_our_entry_and_tests_that_it_is_ours(before: int) -> None:
+    seen: list[Request] = []
+
+    def patch(request: Request) -> Answer:
+        seen.append(request)
+        return reply(OBJ)
+
+    await answering(patch).disown(SERVICE, owned(*NOT_OURS[:before], OURS, *NOT_OURS[before:]))
+    (request,) = seen
+    assert (request.method, request.path) == ("PATCH", PATH)
+    assert request.headers["content-type"] == "application/json-patch+json"
+    assert json.loads(request.body or b"") == [
+        {"op": "test", "path": f"/metadata/managedFields/{before}/manager", "value": "llama-operator"},
+        {"op": "test", "path": f"/metadata/managedFields/{before}/operation", "value": "Update"},
+        {"op": "remove", "path": f"/metadata/managedFields/{before}"},
+    ]
+
+
+async def test_nothing_to_disown_costs_no_call(api: FakeAPI) -> None:
+    await api.client().disown(SERVICE, owned(*NOT_OURS))
+    assert api.requests == []
+
+
+async def test_an_entry_that_has_moved_is_not_removed(api: FakeAPI) -> None:
+    """Somebody else's would go instead."""
+    late = owned(OURS)
+    api.put(PATH, owned(NOT_OURS[1], OURS))
+    with pytest.raises(errors.Invalid):
+        await api.client().disown(SERVICE, late)
+    assert api.objects[PATH]["metadata"]["managedFields"] == [NOT_OURS[1], OURS]
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

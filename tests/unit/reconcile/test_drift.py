@@ -65,6 +65,14 @@ CHANGES: list[tuple[Any, Any]] = [
     ({"limits": {"cpu": "1"}}, {"limits": {"cpu": "2"}}),
     ({"limits": {"cpu": "1"}}, {}),
     ({"replicas": 0}, {"replicas": 1}),
+    # a variable may refer only to those before it
+    ({"env": [{"name": "A"}, {"name": "B"}]}, {"env": [{"name": "B"}, {"name": "A"}]}),
+    ({"env": [{"name": "A"}, {"name": "B"}]}, {"env": [{"name": "B"}, {"name": "Z"}, {"name": "A"}]}),
+    # one of ours does not stand for two
+    ({"env": [{"name": "A"}, {"name": "B"}]}, {"env": [{"name": "A"}, {"name": "A"}]}),
+    # an empty object that says what kind of volume it is
+    ({"name": "models", "emptyDir": {}}, {"name": "models"}),
+    ({"volumes": [{"name": "m", "emptyDir": {}}]}, {"volumes": [{"name": "m", "configMap": {"name": "theirs"}}]}),
 ]
 
 
@@ -88,6 +96,11 @@ SAME: list[tuple[Any, Any]] = [
     ({"annotations": {"limits": "none", "requests": "many"}}, {"annotations": {"limits": "none", "requests": "many"}}),
     # others add variables, containers, owners
     ({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "Z"}, {"name": "A", "value": "1"}]}),
+    (
+        {"env": [{"name": "A"}, {"name": "B"}]},
+        {"env": [{"name": "X"}, {"name": "A"}, {"name": "Y"}, {"name": "B"}, {"name": "Z"}]},
+    ),
+    ({"emptyDir": {}}, {"emptyDir": {"sizeLimit": "1Gi"}}),
     (
         {"ownerReferences": [{"name": "tiny", "uid": "1"}]},
         {"ownerReferences": [{"name": "tiny", "uid": "1"}, {"name": "tiny", "uid": "2"}]},

@@ -1,27 +1,21 @@
-"""What one reconcile does when a name is taken, a request refused, or the API server away."""
+"""What one reconcile does when the model is gone, a request refused, or the API server away."""
 
 from __future__ import annotations
 
-import copy
-from typing import Any
-
 import pytest
 
-from llama_operator.constants import KIND
 from llama_operator.kube import errors
 from llama_operator.reconcile import damper
-from llama_operator.reconcile import executor as executor_module
 from llama_operator.reconcile.reconciler import PATIENCE
 from tests.unit.reconcile.world import (
     DEPLOYMENT,
     INGRESS,
     KEY,
-    LABELS,
     MODEL,
     REFUSAL_SECONDS,
     SERVICE,
-    Object,
     World,
+    foreign,
 )
 
 
@@ -59,94 +53,6 @@ class TestModelGone:
         world.lose(MODEL, tell=False)
         assert await world.reconcile() is None
         assert world.cache.snapshot(KEY).model is None
-
-
-def foreign(kind: str, path: str, owners: list[Object] | None = None, **meta: Any) -> Object:
-    name = path.rpartition("/")[2]
-    references = {"ownerReferences": owners} if owners else {}
-    return {"kind": kind, "metadata": {"namespace": "team", "name": name, **references, **meta}, "spec": {"mine": 1}}
-
-
-def owner(uid: str, name: str = "qwen") -> Object:
-    return {"apiVersion": "llama-operator.dev/v1alpha1", "kind": KIND, "name": name, "uid": uid, "controller": True}
-
-
-class TestNames:
-    """An object of a child's name that is not the child."""
-
-    async def test_is_never_taken_over(self, world: World) -> None:
-        theirs = copy.deepcopy(world.api.put(SERVICE, foreign("Service", SERVICE)))
-        assert await world.reconcile() == executor_module.RECHECK_SECONDS
-        assert world.api.objects[SERVICE] == theirs
-        assert DEPLOYMENT in world.api.objects  # the others are not held back
-        assert world.ready()["reason"] == "NameConflict"
-        assert "Service qwen exists already" in world.ready()["message"]
-        assert [event["reason"] for event in world.events()] == ["NameConflict"]
-
-    async def test_is_not_taken_over_either_if_it_wears_our_labels(self, world: World) -> None:
-        theirs = world.api.put(SERVICE, foreign("Service", SERVICE, labels=LABELS))
-        world.cache.observe("Service", theirs)
-        await world.reconcile()
-        assert world.api.objects[SERVICE] == theirs
-        assert world.ready()["reason"] == "NameConflict"
-
-    async def test_may_belong_to_another_model(self, world: World) -> None:
-        world.api.put(SERVICE, foreign("Service", SERVICE, [owner("other", name="q")]))
-        await world.reconcile()
-        assert world.ready()["reason"] == "NameConflict"
-
-    async def test_is_looked_up_again_only_after_a_while(self, world: World) -> None:
-        world.api.put(SERVICE, foreign("Service", SERVICE))
-        await world.reconcile()
-        world.now += executor_module.RECHECK_SECONDS - 1
-        assert await world.reconcile() == pytest.approx(1)
-        assert ("GET", SERVICE) not in world.api.requests
-        del world.api.objects[SERVICE]
-        world.now += 1
-        assert await world.reconcile() is None
-        assert SERVICE in world.api.objects
-        assert world.stalled() is None
-
-    @pytest.mark.parametrize(
-        "leftover",
-        [
-            foreign("Service", SERVICE, [owner("the-model-before")]),
-            foreign("Service", SERVICE, [owner("model-1")], deletionTimestamp="2026-11-24T00:00:00Z"),
-        ],
-        ids=["of a deleted model of this name", "being deleted"],
-    )
-    async def test_is_waited_for_if_it_is_on_its_way_out(self, world: World, leftover: Object) -> None:
-        world.api.put(SERVICE, leftover)
-        assert await world.reconcile() == executor_module.LEFTOVER_SECONDS
-        assert world.api.objects[SERVICE]["spec"] == {"mine": 1}
-        assert world.stalled() is None
-        del world.api.objects[SERVICE]
-        assert await world.reconcile() is None
-        assert "mine" not in world.api.objects[SERVICE]["spec"]
-
-    async def test_that_is_free_again_when_asked_is_tried_again(self, world: World) -> None:
-        """Also any other conflict at a creation, such as a quota that changes just now."""
-        world.refuse(SERVICE, 409, "Conflict", "the object has been modified")
-        with pytest.raises(errors.Conflict):
-            await world.reconcile()
-        assert ("GET", SERVICE) in world.api.requests
-
-    async def test_is_ours_after_all_if_only_its_labels_were_taken(self, world: World) -> None:
-        await world.reconcile()
-        bare = {name: value for name, value in world.api.objects[SERVICE]["metadata"].items() if name != "labels"}
-        world.edit(SERVICE, metadata=bare)
-        assert await world.reconcile() is None
-        assert world.api.objects[SERVICE]["metadata"]["labels"].items() >= LABELS.items()
-
-    async def test_is_ours_after_all_with_what_a_scaler_has_set(self, world: World) -> None:
-        """The same without its labels, which made it invisible to us: it is no new Deployment."""
-        await world.reconcile()
-        deployment = world.api.objects[DEPLOYMENT]
-        scale = {"manager": "keda", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
-        meta = {name: value for name, value in deployment["metadata"].items() if name != "labels"}
-        world.edit(DEPLOYMENT, metadata={**meta, "managedFields": [scale]}, spec={**deployment["spec"], "replicas": 9})
-        await world.reconcile()
-        assert "replicas" not in world.api.objects[DEPLOYMENT]["spec"]  # not asked for
 
 
 class TestRefusals:

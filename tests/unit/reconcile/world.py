@@ -95,3 +95,13 @@ class World:
             return None
 
         self.api.answer = answer
+
+
+def foreign(kind: str, path: str, owners: list[Object] | None = None, **meta: Any) -> Object:
+    name = path.rpartition("/")[2]
+    references = {"ownerReferences": owners} if owners else {}
+    return {"kind": kind, "metadata": {"namespace": "team", "name": name, **references, **meta}, "spec": {"mine": 1}}
+
+
+def owner(uid: str, name: str = "qwen") -> Object:
+    return {"apiVersion": "llama-operator.dev/v1alpha1", "kind": KIND, "name": name, "uid": uid, "controller": True}
