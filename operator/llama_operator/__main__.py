@@ -38,7 +38,10 @@ async def operate(config: Config) -> None:
     )
     log.info("starting", version=__version__, namespaces=", ".join(config.namespaces) or "all")
     lease = Lease(client, *config.lease.split("/")) if config.lease else None
-    await Engine(config, client, lease).run(login)
+    engine = Engine(config, client, lease)
+    await engine.run(login)
+    if not engine.clean:
+        os._exit(1)  # asyncio would wait for what does not end; everything of ours has ended
 
 
 def main() -> int:

@@ -5,6 +5,8 @@ kopf runs `@on.event` handlers once and forgets their errors, so there must be n
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -74,17 +76,20 @@ def registry(
     login: Callable[[], kopf.ConnectionInfo],
     cache: Cache,
     queue: WorkQueue[Key],
+    stop: asyncio.Event,
 ) -> kopf.OperatorRegistry:
-    """All handlers."""
+    """All handlers. `stop` is set when the process is told to end."""
     handlers = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=handlers)
+    async def signals(**_: Any) -> None:
+        # In place of kopf's own, which is there by now: it would tell nobody but kopf.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     @kopf.on.login(registry=handlers)
     async def credentials(**_: Any) -> kopf.ConnectionInfo:
         return login()
-
-    @kopf.on.cleanup(registry=handlers)
-    async def cleanup(**_: Any) -> None:
-        queue.close()  # told to stop: what runs may finish, and nothing new is begun
 
     for kind in WATCHED:
         _observe(kind, handlers, cache, queue)

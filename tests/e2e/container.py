@@ -13,7 +13,7 @@ from typing import Any
 
 from ground import choose, engine, shell, up
 from ground.choose import Way
-from tests.e2e.routes import IN_POD, Answer
+from tests.e2e.routes import IN_POD, Answer, NoAnswerError
 
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 
@@ -65,11 +65,13 @@ class Container:
         docker("rm", "--force", "--volumes", self.id)
 
     def __call__(self, path: str, body: object = None) -> Answer:
-        """GET, or POST if there is a body, at the published port. Raises CommandError while nobody listens."""
+        """GET, or POST if there is a body, at the published port. Raises NoAnswerError while nobody listens."""
         asked = json.dumps({"url": f"http://{self._address()}{path}", "body": body})
         # Published ports are on the loopback of the network that the engine is in, which may not be the host's.
         near = engine.inside("net") if own_engine() else []
         told = json.loads(shell.output([*near, sys.executable, IN_POD], stdin=asked, timeout=60))
+        if "error" in told:
+            raise NoAnswerError(told["error"])
         return Answer(told["status"], told["type"], base64.b64decode(told["content"]))
 
     def _address(self) -> str:

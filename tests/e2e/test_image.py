@@ -15,6 +15,7 @@ from ground.shell import CommandError
 from models import tiny_gguf
 from models.tiny_gguf import REPLY
 from tests.e2e.container import Container, docker, running_engine
+from tests.e2e.routes import NoAnswerError
 from tests.e2e.witness import eventually
 
 pytestmark = pytest.mark.e2e
@@ -64,7 +65,7 @@ def health(container: Container) -> int:
     """The status of /health; 0 while nobody listens. A container that has ended fails the test at once."""
     try:
         return container("/health").status
-    except CommandError as error:
+    except NoAnswerError as error:
         state = container.state()
         if state["Status"] != "running":
             pytest.fail(f"{state}\n{container.log()}\n{error}")
@@ -147,7 +148,7 @@ def test_health_check_follows_the_port(demo: Container, options: tuple[str, ...]
         def check() -> None:
             try:
                 assert container(f"{prefix}/health").status == 200
-            except CommandError as error:
+            except NoAnswerError as error:
                 raise AssertionError(container.log()) from error
             docker("exec", container.id, "/app/healthcheck")
 

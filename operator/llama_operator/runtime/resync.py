@@ -19,8 +19,9 @@ from llama_operator.runtime.workqueue import WorkQueue
 Lister = Callable[[str, str | None], AsyncIterator[tuple[list[dict[str, Any]], int]]]
 """(kind, namespace or None for all) -> pages of objects, each with the version of the whole list; at least one."""
 
-SETTLE_SECONDS = 30.0
-"""After which the first list is made again: what was deleted between it and the first list of kopf went unseen."""
+SETTLE_SECONDS = (5.0, 25.0)
+"""Pauses after the first list before it is made again: what was deleted between it and kopf's own first list went
+unseen. The second is for a cluster so large that kopf's takes longer than the first."""
 FIRST_PAUSE = 1.0
 LAST_PAUSE = 60.0
 JITTER = 0.1
@@ -71,10 +72,12 @@ class Resync:
 
     async def run(self) -> None:
         """List everything again and again. Never returns. Raises `HistoryRewound`: only a new process can forget."""
-        await self._sleep(min(SETTLE_SECONDS, self._period))
-        while True:
+        for pause in SETTLE_SECONDS:
+            await self._sleep(min(pause, self._period))
             await self._until_listed()
+        while True:
             await self._sleep(self._period * (1 + JITTER * (2 * self._chance() - 1)))
+            await self._until_listed()
 
     async def _until_listed(self) -> None:
         pause = FIRST_PAUSE

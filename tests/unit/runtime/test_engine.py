@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 
+import kopf
 import pytest
 
 from llama_operator.config import Config
@@ -116,3 +118,34 @@ async def test_others_get_their_turn_between_reconciles_that_have_nothing_to_do(
         engine.queue.add(("team", name))
     await asyncio.wait_for(asyncio.gather(engine._work(), other()), 10)
     assert [turn for turn, following in itertools.pairwise(turns) if turn != "other" and following != "other"] == []
+
+
+async def test_watches_that_do_not_end_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to stop, kopf hung and swallowed its cancellation; workers and Lease were to be ended all the same."""
+    engine = Engine(Config(stage_image="operator:1"), FakeAPI().client())
+    released = asyncio.Event()
+
+    async def hung(*, stop_flag: asyncio.Event, **_: object) -> None:
+        stop_flag.set()  # what the handler of SIGTERM does
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+
+    monkeypatch.setattr(kopf, "operator", hung)
+    monkeypatch.setattr("llama_operator.engine.KOPF_SECONDS", 0.01)
+    await asyncio.wait_for(engine._watch(lambda: kopf.ConnectionInfo(server="https://api")), 10)
+    assert not engine.clean
+    assert await engine.queue.get() is None, "nothing new is begun"
+    released.set()
+
+
+async def test_an_error_of_the_watches_is_an_error_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(Config(stage_image="operator:1"), FakeAPI().client())
+
+    async def broken(**_: object) -> None:
+        raise RuntimeError("no watch")
+
+    monkeypatch.setattr(kopf, "operator", broken)
+    with pytest.raises(RuntimeError, match="no watch"):
+        await engine._watch(lambda: kopf.ConnectionInfo(server="https://api"))
+    assert engine.clean
