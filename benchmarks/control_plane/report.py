@@ -55,7 +55,7 @@ BURST = (
     Row("restart.rss", "memory after the restart (RSS)", "MiB"),
     Row("restart.peak", "memory, peak", "MiB"),
     Row("after.writes", "writes in the minute after the restart"),
-    Row("after.cpu", "CPU in the minute after the restart (ours lists everything once more)", *PERCENT),
+    Row("after.cpu", "CPU in the minute after the restart (ours lists everything twice more)", *PERCENT),
 )
 LEADER = (
     Row("leader.told.seconds", "SIGTERM of the leader → next Deployment", "s"),

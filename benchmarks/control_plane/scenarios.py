@@ -20,6 +20,8 @@ from llama_operator.kube.kinds import BY_NAME
 
 PACE_SECONDS = 0.25
 """Between two changes at rest: slower than everybody's rate limit."""
+SETTLED_SECONDS = 35.0
+"""From its start until the operator has made the lists that belong to it."""
 WRITES_PER_MODEL = 5
 """Four children and a status: the least that there can be."""
 LEASE = f"{NAMESPACE}/llama-operator"
@@ -56,6 +58,7 @@ async def burst(side: Side, models: int, idle_seconds: float) -> Outcome:
         with started(side, here.server.kubeconfig) as process:
             await process.quiet()
             measures, calls = await _fill(here, process, log, models)
+            await asyncio.sleep(max(process.since + SETTLED_SECONDS - time.perf_counter(), 0))
             measures |= await _idle(process, log, idle_seconds, "idle")
         with started(side, here.server.kubeconfig) as process:
             settled = await process.quiet()
