@@ -82,7 +82,7 @@ class Engine:
                 await self._lead(login)
             finally:
                 if lease:
-                    await lease.release()  # after the last write: the successor is never beside us
+                    await lease.release()  # after the workers: the successor begins where they have ended
                 await server.cleanup()
         finally:
             await self._client.close()

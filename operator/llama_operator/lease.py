@@ -70,7 +70,7 @@ class Lease:
         self._renewed_at: float | None = None
 
     def held(self) -> bool:
-        """Whether we lead: nobody else can, not even until a request that is sent now has been served."""
+        """Whether we lead: nobody else can yet, and will not for some seconds more."""
         return self._renewed_at is not None and self._clock() - self._renewed_at < GIVE_UP_SECONDS
 
     async def acquire(self) -> None:
