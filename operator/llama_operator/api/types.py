@@ -33,18 +33,47 @@ class SecretKeyRef(_Base, frozen=True):
     key: str
 
 
+class LocalObjectReference(_Base, frozen=True):
+    name: str
+
+
 class UrlSource(_Base, frozen=True):
+    """`headers_secret_ref`: a Secret whose keys are request headers."""
+
     url: str
     sha256: str | None = None
+    headers_secret_ref: LocalObjectReference | None = None
 
 
 class HuggingFaceSource(_Base, frozen=True):
+    """Exactly one of `file` and `quantization` is set."""
+
     repo: str
-    file: str
+    file: str | None = None
+    quantization: str | None = None
     revision: str = "main"
     endpoint: str = "https://huggingface.co"
     sha256: str | None = None
     token_secret_ref: SecretKeyRef | None = None
+
+
+class S3Source(_Base, frozen=True):
+    """`credentials_secret_ref`: a Secret with accessKeyID, secretAccessKey and perhaps sessionToken."""
+
+    uri: str
+    endpoint: str | None = None
+    region: str | None = None
+    sha256: str | None = None
+    credentials_secret_ref: LocalObjectReference | None = None
+
+
+class OciSource(_Base, frozen=True):
+    """A file in an image, which the kubelet pulls and mounts (an image volume)."""
+
+    image: str
+    path: str
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    sha256: str | None = None
 
 
 class VolumeSource(_Base, frozen=True):
@@ -54,10 +83,12 @@ class VolumeSource(_Base, frozen=True):
 
 
 class Source(_Base, frozen=True):
-    """Where the model file comes from; exactly one member is set."""
+    """Where a file comes from; exactly one member is set."""
 
     url: UrlSource | None = None
     hugging_face: HuggingFaceSource | None = None
+    s3: S3Source | None = None
+    oci: OciSource | None = None
     volume: VolumeSource | None = None
 
 
@@ -67,8 +98,36 @@ class Claim(_Base, frozen=True):
     access_modes: tuple[str, ...] = ("ReadWriteOnce",)
 
 
+class Cache(_Base, frozen=True):
+    """A volume that many models share: exactly one of `claim_name` (it exists) and `node_path`."""
+
+    claim_name: str | None = None
+    node_path: str | None = None
+    quota: Quantity | None = None
+    when_unused: Literal["Keep", "Delete"] = "Keep"
+
+
 class Storage(_Base, frozen=True):
-    claim: Claim
+    """Exactly one member is set."""
+
+    claim: Claim | None = None
+    cache: Cache | None = None
+
+
+class Projector(_Base, frozen=True):
+    source: Source
+
+
+class Adapter(_Base, frozen=True):
+    """LoRA; `scale` is a decimal number."""
+
+    name: str
+    source: Source
+    scale: str = "1.0"
+
+
+class Draft(_Base, frozen=True):
+    source: Source
 
 
 class Accelerator(_Base, frozen=True):
@@ -114,10 +173,6 @@ class Ingress(_Base, frozen=True):
     annotations: dict[str, str] = {}
 
 
-class LocalObjectReference(_Base, frozen=True):
-    name: str
-
-
 class Pod(_Base, frozen=True):
     """Placement and decoration of the pods; members are PodSpec's, passed on as they are."""
 
@@ -135,6 +190,9 @@ class Pod(_Base, frozen=True):
 
 class Spec(_Base, frozen=True):
     source: Source
+    projector: Projector | None = None
+    adapters: tuple[Adapter, ...] = ()
+    draft: Draft | None = None
     storage: Storage | None = None
     accelerator: Accelerator = Accelerator()
     engine: Engine = Engine()

@@ -19,6 +19,7 @@ from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.hub import HubFile
 from llama_operator.stage.stager import Download, Volume, stage
+from llama_operator.stage.text import say
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         message, code = report.failed(_explain(error), (token,) if token else ()), 1
     report.write(message)
-    report.say(message.decode())
+    say(message.decode())
     return code
 
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llama_operator.stage.report import say
+from llama_operator.stage.gauge import Gauge
+from llama_operator.stage.text import say
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,4 @@ class Context:
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     policy: Policy = field(default_factory=Policy)
+    gauge: Gauge = field(default_factory=Gauge)

@@ -13,7 +13,6 @@ from llama_operator.stage.failures import Failure, Reason, Transient
 from llama_operator.stage.gguf import MAGIC
 from llama_operator.stage.partial import Note, Partial
 from llama_operator.stage.remote import NO_ANSWER, Remote, cut_short, judge, no_answer, stream
-from llama_operator.stage.report import Progress
 from llama_operator.stage.retry import persist
 from llama_operator.stage.room import Room
 from llama_operator.stage.text import one_line, redact
@@ -117,7 +116,7 @@ class Fetch:
 
     def _receive(self, response: httpx.Response) -> None:
         policy, clock = self._context.policy, self._context.monotonic
-        progress = Progress("downloading", self._total(), self._context.log, clock)
+        self._context.gauge.begin("downloading", total=self._total(), done=self._part.offset)
         window_end, window_start = clock() + policy.slow_window, self._part.offset
         head = b"" if self._part.offset == 0 else MAGIC
         for data in self._body(response):
@@ -126,7 +125,7 @@ class Fetch:
                 self._check_magic(head, response)
             self._part.append(data)
             self._reached = max(self._reached, self._part.offset)
-            progress.at(self._part.offset)
+            self._context.gauge.at(self._part.offset)
             if clock() >= window_end:
                 if self._part.offset - window_start < policy.slow_bytes:
                     raise self._too_slow(self._part.offset - window_start)

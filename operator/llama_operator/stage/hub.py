@@ -31,6 +31,9 @@ class HubFile:
     revision: str
     token: str = field(default="", repr=False)
 
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
     def url(self, revision: str) -> str:
         return f"{self.endpoint.rstrip('/')}/{self.repo}/resolve/{quote(revision, safe='')}/{quote(self.file)}"
 
@@ -40,7 +43,7 @@ def locate(http: httpx.Client, hub: HubFile, sha256: str | None, context: Contex
 
     Raises `Failure`; DigestMismatch already here if the hub lists another digest than `sha256`.
     """
-    asked = Remote(hub.url(hub.revision), token=hub.token)
+    asked = Remote(hub.url(hub.revision), headers=hub.headers())
     headers = persist(lambda: _head(http, asked, context), context)
     listed = headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"')
     listed = listed if _DIGEST.fullmatch(listed) else None
@@ -53,7 +56,7 @@ def locate(http: httpx.Client, hub: HubFile, sha256: str | None, context: Contex
         url=hub.url(commit or hub.revision),
         sha256=sha256 or listed,
         size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
-        token=hub.token,
+        headers=hub.headers(),
         revision=commit or hub.revision,
     )
 

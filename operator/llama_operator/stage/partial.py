@@ -17,7 +17,6 @@ import msgspec
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import read_note, write_note
-from llama_operator.stage.report import Progress
 
 CHUNK = 1 << 20
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -88,14 +87,14 @@ class Partial:
         """Take over what an earlier process left: hash it, once."""
         os.ftruncate(self._fd, self._end)
         total = self._end
-        progress = Progress("checking what is already here", total, self._context.log, self._context.monotonic)
+        self._context.gauge.begin("checking", total=total)
         while self.offset < total:
             data = os.pread(self._fd, min(CHUNK, total - self.offset), self.offset)
             if not data:
                 raise Failure(Reason.STAGING_FAILED, f"{self.path} became shorter while it was read")
             self._hash.update(data)
             self.offset += len(data)
-            progress.at(self.offset)
+            self._context.gauge.at(self.offset)
         self.responses = 1 if total else 0
 
     def start_over(self, note: Note) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -27,8 +27,11 @@ class Remote:
     url: str
     sha256: str | None = None
     size: int | None = None
-    token: str = field(default="", repr=False)
-    """Sent to the origin of `url` and to no other, whatever it redirects to."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secrets, mostly: sent to the origin of `url` and to no other, whatever it redirects to."""
+    sign: Callable[[], str] | None = field(default=None, repr=False)
+    """Makes the address to be used for one request, where each needs a signature of its own; `url` is then the
+    address without it, for people and for notes."""
     revision: str = ""
 
 
@@ -47,7 +50,7 @@ def client(policy: Policy) -> httpx.Client:
 @contextmanager
 def stream(http: httpx.Client, remote: Remote, headers: dict[str, str], max_redirects: int) -> Iterator[httpx.Response]:
     """GET, through redirects, to an answer that is none. Its status has not been judged yet."""
-    url = httpx.URL(remote.url)
+    url = httpx.URL(remote.sign() if remote.sign else remote.url)
     for _ in range(max_redirects + 1):
         with http.stream("GET", url, headers=headers | credentials(remote, url)) as response:
             if not response.has_redirect_location:
@@ -58,9 +61,7 @@ def stream(http: httpx.Client, remote: Remote, headers: dict[str, str], max_redi
 
 
 def credentials(remote: Remote, url: httpx.URL) -> dict[str, str]:
-    if remote.token and origin(url) == origin(httpx.URL(remote.url)):
-        return {"Authorization": f"Bearer {remote.token}"}
-    return {}
+    return dict(remote.headers) if origin(url) == origin(httpx.URL(remote.url)) else {}
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -97,8 +98,9 @@ def judge(response: httpx.Response, remote: Remote, now: float) -> None:
         )
     if status in (401, 403):
         how = (
-            "the token was refused; check that it may read this repository, and that its licence was accepted"
-            if remote.token
+            "the credentials were refused; check that they may read this file, and on Hugging Face that the licence "
+            "was accepted"
+            if remote.headers or remote.sign
             else "it needs credentials, or does not exist; for Hugging Face set spec.source.huggingFace.tokenSecretRef"
         )
         raise Failure(Reason.UNAUTHORIZED, f"{where} answers {status}{said}: {how}")

@@ -6,15 +6,13 @@ https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-fa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import msgspec
 
 from llama_operator.stage.failures import Failure
-from llama_operator.stage.text import one_line, size
+from llama_operator.stage.text import one_line, say
 
 MESSAGE_BYTES = 4096
-PROGRESS_SECONDS = 5.0
 _NAME_LENGTH = 200
 
 
@@ -26,11 +24,6 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     sha256: str = ""
     revision: str = ""
-
-
-def say(line: str) -> None:
-    """One log line, written at once: a killed process must not keep it in a buffer."""
-    print(one_line(line, 2000), flush=True)
 
 
 def succeeded(result: Result) -> bytes:
@@ -69,32 +62,3 @@ def write(message: bytes) -> None:
         return
     with os.fdopen(fd, "wb") as file:
         file.write(message)
-
-
-class Progress:
-    """Says how far a long task is, at most every few seconds."""
-
-    def __init__(
-        self, what: str, total: int | None, log: Callable[[str], None], monotonic: Callable[[], float]
-    ) -> None:
-        self._what, self._total, self._log, self._monotonic = what, total, log, monotonic
-        self._said_at = monotonic()
-        self._said: int | None = None
-
-    def at(self, done: int) -> None:
-        now = self._monotonic()
-        if self._said is None:
-            self._said = done
-        if now - self._said_at < PROGRESS_SECONDS:
-            return
-        rate = max(done - self._said, 0) / (now - self._said_at)
-        self._said_at, self._said = now, done
-        self._log(f"{self._what}: {size(done)}{self._share(done)}, {size(rate)}/s{self._left(done, rate)}")
-
-    def _share(self, done: int) -> str:
-        return f" of {size(self._total)} ({100 * done // self._total}%)" if self._total else ""
-
-    def _left(self, done: int, rate: float) -> str:
-        if not self._total or not rate:
-            return ""
-        return f", {(self._total - done) / rate:.0f} s left"

@@ -13,6 +13,11 @@ def one_line(text: str, limit: int = 300) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+def say(line: str) -> None:
+    """One log line, written at once: a killed process must not keep it in a buffer."""
+    print(one_line(line, 2000), flush=True)
+
+
 def redact(url: str) -> str:
     """The address without user, password, query and fragment: signed URLs carry their secret in the query."""
     try:

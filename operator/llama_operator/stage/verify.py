@@ -11,7 +11,6 @@ from llama_operator.stage import gguf
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.partial import CHUNK
-from llama_operator.stage.report import Progress
 
 
 def structure(path: Path) -> tuple[gguf.Header, int]:
@@ -28,11 +27,11 @@ def digest(path: Path, context: Context) -> str:
     """SHA-256, in lower-case hexadecimal, of what is on the disk."""
     running, done = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
-        progress = Progress("computing the digest", os.fstat(file.fileno()).st_size, context.log, context.monotonic)
+        context.gauge.begin("checking", total=os.fstat(file.fileno()).st_size)
         while data := file.read(CHUNK):
             running.update(data)
             done += len(data)
-            progress.at(done)
+            context.gauge.at(done)
     return running.hexdigest()
 
 

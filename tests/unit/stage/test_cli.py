@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llama_operator.api.staging import Progress
 from llama_operator.stage import cli, report
 from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.gauge import Gauge
 from llama_operator.stage.text import one_line, redact, size
 from tests.unit.stage.support import Stager, gguf_file, sha256, url_arguments
 
@@ -152,12 +154,14 @@ def test_a_bug_is_told_as_one(
 def test_progress_is_said_every_few_seconds() -> None:
     lines: list[str] = []
     now = [0.0]
-    progress = report.Progress("downloading", 100 << 20, lines.append, lambda: now[0])
+    gauge = Gauge(lines.append, lambda: now[0])
+    gauge.begin("downloading", "model", total=100 << 20)
     for second in range(21):
         now[0] = float(second)
-        progress.at(second << 20)
+        gauge.at(second << 20)
     assert lines[0] == "downloading: 5.0 MiB of 100.0 MiB (5%), 1.0 MiB/s, 95 s left"
     assert len(lines) == 4
+    assert gauge.now == Progress("downloading", "model", 20 << 20, 100 << 20, 1 << 20)
 
 
 @pytest.mark.parametrize(

@@ -162,4 +162,4 @@ def test_origins_know_default_ports() -> None:
     assert origin(httpx.URL("https://a")) == origin(httpx.URL("https://a:443/x"))
     assert origin(httpx.URL("https://a")) != origin(httpx.URL("http://a:443"))
     assert origin(httpx.URL("https://a")) != origin(httpx.URL("https://a:8443"))
-    assert TOKEN not in repr(Remote("https://a", token=TOKEN))
+    assert TOKEN not in repr(Remote("https://a", headers={"Authorization": TOKEN}))

@@ -1,0 +1,113 @@
+"""What operator and stager say to each other, as typed data.
+
+The operator writes a `Request` into the arguments of the stager's container. The stager answers while it runs with its
+`Progress` (over HTTP, on `Request.port`), and at its end with a `Report` or a `Failed` (the termination message).
+Nothing here is secret: Secrets are mounted, and a request only names the files they are in.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+PROGRESS_PATH = "/progress"
+
+Phase = Literal["waiting", "asking", "checking", "downloading"]
+"""`waiting` for another pod's download, `asking` the source, `checking` bytes that are here, `downloading` new ones."""
+
+
+class Url(msgspec.Struct, frozen=True, omit_defaults=True, tag="url", tag_field="kind"):
+    """`headers` is a folder in which every file is a request header: its name, and its value as content."""
+
+    url: str
+    headers: str = ""
+
+
+class HuggingFace(msgspec.Struct, frozen=True, omit_defaults=True, tag="huggingFace", tag_field="kind"):
+    """Either `file` or `quantization` is given. `token` is the path of a file that holds the access token."""
+
+    endpoint: str
+    repo: str
+    revision: str
+    file: str = ""
+    quantization: str = ""
+    token: str = ""
+
+
+class S3(msgspec.Struct, frozen=True, omit_defaults=True, tag="s3", tag_field="kind"):
+    """`credentials` is a folder with files accessKeyID, secretAccessKey and perhaps sessionToken; without it the
+    credentials come from the environment (workload identity), or the object is public."""
+
+    uri: str
+    endpoint: str = ""
+    region: str = ""
+    credentials: str = ""
+
+
+class InPlace(msgspec.Struct, frozen=True, omit_defaults=True, tag="inPlace", tag_field="kind"):
+    """A file on a mounted volume or image: checked, and served where it is (`File.path`)."""
+
+
+class File(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file to have in place at `path`, which is absolute.
+
+    `path` of a split model ends with -00001-of-0000N.gguf and so do its neighbours; all parts are staged. `role` is
+    model, projector, draft or the name of an adapter as `adapter/NAME`; `field` is where the spec asks for it.
+    """
+
+    role: str
+    field: str
+    path: str
+    source: Url | HuggingFace | S3 | InPlace
+    sha256: str = ""
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`root` is the writable volume, empty if nothing is to be downloaded; `quota` its limit in bytes, 0 for none."""
+
+    files: tuple[File, ...]
+    root: str = ""
+    quota: int = 0
+    port: int = 0
+
+
+class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file that is in place; `bytes` of all `parts` together.
+
+    `sha256` is missing for a file on a volume whose digest nobody asked for, and for a split one. `parameters` counts
+    the values of all tensors.
+    """
+
+    role: str
+    bytes: int
+    architecture: str = ""
+    name: str = ""
+    quantization: str = ""
+    parameters: int = 0
+    sha256: str = ""
+    revision: str = ""
+    parts: int = 1
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All files are in place, in the order of the request."""
+
+    files: tuple[Staged, ...]
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """`reason` is one of `llama_operator.stage.failures.Reason`."""
+
+    reason: str
+    message: str
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far the stager is with the file of `role`: bytes of `total` (0: not known), and bytes per second lately."""
+
+    phase: Phase
+    role: str
+    bytes: int = 0
+    total: int = 0
+    rate: int = 0
