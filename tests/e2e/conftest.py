@@ -17,7 +17,7 @@ import pytest
 
 from demo import cluster, files
 from ground.paths import KUBECONFIG, STATE
-from tests.e2e import model_files, operator_pods
+from tests.e2e import model_files, operator_pods, serve
 from tests.e2e.routes import ThroughIngress, ThroughService
 from tests.e2e.witness import Model, Object, Witness, eventually
 
@@ -49,12 +49,27 @@ class FileServer:
         pods = self.witness.all("Pod", self.namespace, f"app={SERVER}")
         return next(str(pod["metadata"]["name"]) for pod in pods if "deletionTimestamp" not in pod["metadata"])
 
+    def big(self, name: str = "tiny.gguf", held: str = "") -> Object:
+        """`spec.source` for the file made big, with its digest; `held` by this key in the middle."""
+        kind = f"held/{held}" if held else "big"
+        digest = model_files.sha256(self.content[name].ljust(serve.BIG, b"\0"))
+        return {"url": {"url": f"{self.address}/{kind}/{name}", "sha256": digest}}
+
+    def release(self, key: str) -> None:
+        ThroughService(self.address, self.namespace, self.pod())(f"/release/{key}")
+
     def requests(self, path: str, method: str = "GET") -> int:
         """How often a path was asked for."""
+        return sum(line["path"] == path and line.get("method") == method for line in self._log())
+
+    def sent(self, path: str) -> int:
+        """Bytes of this path that have gone out in all answers which have ended."""
+        return sum(line.get("sent", 0) for line in self._log() if line["path"] == path)
+
+    def _log(self) -> list[Object]:
         log = self.witness.log(self.pod(), self.namespace).splitlines()
         # Between the requests stands what Python's server says of clients that hung up.
-        lines = [json.loads(line) for line in log if line.startswith("{")]
-        return sum(line["path"] == path and line["method"] == method for line in lines)
+        return [json.loads(line) for line in log if line.startswith("{")]
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,15 @@
 """Runs in the cluster: serves model files, and stands in for the Hugging Face hub's download addresses.
 
 /files/NAME                     the file
+/big/NAME                       the file with zeros behind it, BIG bytes in all: GGUF does not mind
+/held/KEY/NAME                  the same, but nothing of its second half before somebody has asked for /release/KEY
 /short/NAME                     announces the whole length and closes after half of it
 /ORG/REPO/resolve/REV/FILE      redirects to the other host below, with the hub's headers; 401 for org `private`
                                 without the token, 404 for a file that is not there
 /cdn/NAME                       the file; 400 when the hub's token was sent to this host
 
-Each request is one line of JSON on stdout. Standard library only: it runs in the operator's image.
+Each request is one line of JSON on stdout, and another one says how many bytes of a file were sent. Standard library
+only: it runs in the operator's image.
 """
 
 import hashlib
@@ -14,19 +17,27 @@ import json
 import re
 import signal
 import sys
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 FOLDER = Path("/files")
 PORT = 8080
 TOKEN = "hf_end_to_end"
+BIG = 32 << 20
+PIECE = 1 << 18
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+RANGE = re.compile(r"bytes=(?P<first>\d+)-(?P<last>\d*)")
 RESOLVE = re.compile(r"/(?P<org>[^/]+)/[^/]+/resolve/[^/]+/(?P<file>[^/]+)")
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     cdn = ""
+    released: ClassVar[defaultdict[str, threading.Event]] = defaultdict(threading.Event)
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -42,8 +53,15 @@ class Handler(BaseHTTPRequestHandler):
             self._hub(hub["org"], hub["file"])
         elif kind == "cdn" and self.headers.get("Authorization"):
             self._refuse(400, "a token was sent to a host that it is not for")
-        elif kind in ("files", "short", "cdn") and (FOLDER / name).is_file():
-            self._file(name, cut=kind == "short")
+        elif kind == "release":
+            self.released[name].set()
+            self._refuse(200, "released")
+        elif kind == "held" and (FOLDER / name.partition("/")[2]).is_file():
+            key, _, name = name.partition("/")
+            self._file(_big(name), until=self.released[key])
+        elif kind in ("files", "big", "short", "cdn") and (FOLDER / name).is_file():
+            content = _big(name) if kind == "big" else (FOLDER / name).read_bytes()
+            self._file(content, cut=kind == "short")
         else:
             self._refuse(404, "no such file")
 
@@ -62,15 +80,39 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    def _file(self, name: str, cut: bool) -> None:
-        content = (FOLDER / name).read_bytes()
-        self.send_response(200)
+    def _file(self, content: bytes, cut: bool = False, until: threading.Event | None = None) -> None:
+        """`cut`: half of it, and then the end. `until`: nothing of the second half before that."""
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        asked = RANGE.fullmatch(self.headers.get("Range", ""))
+        if asked and self.headers.get("If-Range", etag) == etag:
+            first, last = int(asked["first"]), min(int(asked["last"] or len(content)), len(content) - 1)
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+        else:
+            first, last = 0, len(content) - 1
+            self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(last + 1 - first))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", etag)
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(content[: len(content) // 2] if cut else content)
+            self._body(content, first, last + 1 if not cut else len(content) // 2, until)
         self.close_connection = cut
+
+    def _body(self, content: bytes, at: int, end: int, until: threading.Event | None) -> None:
+        begin = at
+        try:
+            while at < end:
+                if until and at >= len(content) // 2:
+                    until.wait()
+                piece = content[at : min(at + PIECE, end)]
+                self.wfile.write(piece)
+                at += len(piece)
+        except ConnectionError:
+            self.close_connection = True
+        finally:
+            _say({"path": self.path, "sent": at - begin})
 
     def _refuse(self, status: int, text: str) -> None:
         body = text.encode()
@@ -82,12 +124,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
         line = {"method": self.command, "path": self.path, "host": self.headers.get("Host"), "status": int(str(code))}
-        # In one write: requests are answered at the same time, and print() writes the end of the line separately.
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
+        _say(line)
 
     def log_message(self, *_: object) -> None:
         """Nothing else in the log: the lines above are read by the tests."""
+
+
+def _say(line: Mapping[str, object]) -> None:
+    # In one write: requests are answered at the same time, and print() writes the end of the line separately.
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def _big(name: str) -> bytes:
+    return (FOLDER / name).read_bytes().ljust(BIG, b"\0")
 
 
 def main() -> None:
