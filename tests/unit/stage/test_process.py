@@ -42,6 +42,12 @@ class Processes:
         loaded: dict[str, object] = json.loads((self._folder / f"{name}.message").read_bytes())
         return loaded
 
+    def file(self, name: str = "pod") -> dict[str, object]:
+        """The one file of the report."""
+        files: list[dict[str, object]] = self.message(name)["files"]  # type: ignore[assignment]
+        assert len(files) == 1
+        return files[0]
+
     def stop(self) -> None:
         for process in self._started:
             process.kill()
@@ -76,7 +82,7 @@ def test_a_killed_stager_goes_on_where_it_was(
         assert not stager.link.is_symlink()
     kept = server.sent
     assert processes.start(arguments).wait() == 0
-    assert processes.message()["sha256"] == DIGEST
+    assert processes.file()["sha256"] == DIGEST
     assert stager.link.read_bytes() == MODEL
     assert [r.headers.get("Range") for r in server.gets()] == [None, f"bytes={3 * MIB}-", f"bytes={5 * MIB}-"]
     assert server.sent - kept == len(MODEL) - 5 * MIB
@@ -107,7 +113,7 @@ def test_many_pods_on_one_volume_download_once(stager: Stager, server: Server, p
     until(lambda: waiting() == PODS - 1, "all others wait")
     server.release.set()
     assert [process.wait() for process in running] == [0] * PODS
-    assert {str(processes.message(name)["sha256"]) for name in names} == {DIGEST}
+    assert {str(processes.file(name)["sha256"]) for name in names} == {DIGEST}
     assert len(server.requests) == 1
     assert stager.link.read_bytes() == MODEL
 
@@ -131,6 +137,9 @@ def test_a_failure_is_told_to_the_kubelet(stager: Stager, server: Server, proces
     assert "Traceback" not in processes.log().read_text()
 
 
-def test_wrong_arguments_are_told_to_the_kubelet(processes: Processes) -> None:
-    assert processes.start(["url", "--url"]).wait() == 1
+@pytest.mark.parametrize(
+    "arguments", [[], ["url", "--url"], ["{}"], ["{"], ['{"files": [], "token": "x"}'], ["\udcff"]]
+)
+def test_wrong_arguments_are_told_to_the_kubelet(processes: Processes, arguments: list[str]) -> None:
+    assert processes.start(arguments).wait() == 1
     assert processes.message()["reason"] == "InvalidSource"

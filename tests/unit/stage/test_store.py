@@ -113,8 +113,7 @@ def test_another_source_with_the_same_digest_shares_the_file(stager: Stager, ser
     stager.url(server.url("/m.gguf"))
     other = Stager(stager.root)
     link = stager.root / "other.gguf"
-    words = ["url", "--url", server.url("/mirror.gguf"), "--root", str(stager.root), "--link", str(link)]
-    assert other.run(*words, "--sha256", DIGEST).sha256 == DIGEST
+    assert other.url(server.url("/mirror.gguf"), DIGEST, link=str(link)).sha256 == DIGEST
     assert link.resolve() == stager.link.resolve()
     assert len(server.requests) == 1
 
@@ -169,9 +168,8 @@ def test_an_address_cannot_escape(stager: Stager, server: Server, path: str) -> 
 )
 def test_links_outside_are_refused(stager: Stager, server: Server, link: str) -> None:
     (stager.root / "out").symlink_to("/usr")
-    words = ["url", "--url", server.url("/m.gguf"), "--root", str(stager.root)]
     with pytest.raises(Failure) as caught:
-        stager.run(*words, "--link", link.format(root=stager.root))
+        stager.url(server.url("/m.gguf"), link=link.format(root=stager.root))
     assert caught.value.reason is Reason.INVALID_SOURCE
     assert server.requests == []
 
