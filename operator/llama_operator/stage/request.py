@@ -75,9 +75,9 @@ def _parts(file: File) -> int:
             _check_hub(source)
             return split.parts(source.file)
         case S3() as source:
-            s3.check(source)
             if source.endpoint:
                 address(source.endpoint, "s3.endpoint")
+            s3.check(source)
             return split.parts(source.uri)
         case InPlace():
             return split.parts(file.path)

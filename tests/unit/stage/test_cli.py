@@ -44,10 +44,10 @@ def test_a_success_always_fits_the_termination_message(text: str, adapters: int)
     ("adapters", "missing"),
     [
         (0, set()),
-        (8, set()),
-        (12, {"name", "architecture", "revision"}),
-        (20, {"name", "quantization"}),
-        (35, {"sha256"}),
+        (12, set()),
+        (17, {"name", "architecture", "revision"}),
+        (24, {"name", "quantization"}),
+        (40, {"sha256"}),
     ],
 )
 def test_many_adapters_are_told_of_with_less_about_each(adapters: int, missing: set[str]) -> None:
