@@ -28,13 +28,15 @@ from llama_operator.stage.remote import Remote
 from llama_operator.stage.secrets import Secrets
 
 if TYPE_CHECKING:
-    from obstore.store import S3Credential, S3Store
+    from obstore.store import RetryConfig, S3Credential, S3Store
 
 _URI = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])/(?P<key>.+)")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 _HOST_LABEL = re.compile(r"[a-z0-9-]{3,63}")
 _EXPIRES = timedelta(hours=1)
 """An address is used at once. It only has to bear a clock that is a little off, and redirects."""
+RETRY: RetryConfig = {"max_retries": 1, "retry_timeout": timedelta(seconds=15)}
+"""For credentials. The stager tries again by itself, and says so."""
 _PROVIDED = (
     ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
@@ -85,7 +87,7 @@ class Bucket:
             "region": self.region,
             "virtual_hosted_style_request": self.virtual,
             "client_options": {"allow_http": self.host.startswith("http://"), "timeout": timedelta(seconds=10)},
-            "retry_config": {"max_retries": 1, "retry_timeout": timedelta(seconds=15)},
+            "retry_config": RETRY,
         }
         credential = self.credential
         if credential is not None:

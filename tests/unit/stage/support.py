@@ -147,6 +147,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer()
+
     def _answer(self) -> None:
         path = unquote(self.path.split("?")[0])
         with self.server.lock:
@@ -157,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
             self._head(404, {"Content-Length": "0"})
         elif fault.status:
             self._head(fault.status, {"Content-Length": str(len(fault.body))} | fault.headers)
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self._send(fault.body, fault)
         else:
             self._file(served, fault)
@@ -176,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {start}-{len(served.data) - 1}/{len(served.data)}"
         headers |= {"Content-Length": str(len(served.data) - start)} if served.length else {"Connection": "close"}
         self._head(206 if "Content-Range" in headers else 200, headers | served.headers | fault.headers)
-        if self.command == "GET":
+        if self.command != "HEAD":
             self._send(served.data[start:], fault)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:

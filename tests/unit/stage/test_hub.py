@@ -109,7 +109,7 @@ def test_a_mirror_that_lists_nothing_still_works(stager: Stager, server: Server)
 @pytest.mark.parametrize(
     ("status", "code", "token", "reason", "hint"),
     [
-        (401, "", "", Reason.UNAUTHORIZED, "set huggingFace.tokenSecretRef"),
+        (401, "", "", Reason.UNAUTHORIZED, "give them as huggingFace.tokenSecretRef"),
         (401, "", TOKEN, Reason.UNAUTHORIZED, "the token is refused"),
         (403, "", TOKEN, Reason.UNAUTHORIZED, "licence"),
         (401, "GatedRepo", "", Reason.UNAUTHORIZED, "accept its terms there, and use a token"),

@@ -67,7 +67,7 @@ def test_none_several_and_split(wanted: str, reason: Reason, said: str) -> None:
 
 
 def test_names_without_any_quantisation_are_offered_themselves() -> None:
-    with pytest.raises(Failure, match="one of a.gguf, b.gguf"):
+    with pytest.raises(Failure, match=r"one of a\.gguf, b\.gguf"):
         choose(["a.gguf", "b.gguf"], "Q8_0", projector=False)
     with pytest.raises(Failure, match="no such GGUF files"):
         choose(["a.gguf"], "Q8_0", projector=True)
@@ -99,7 +99,7 @@ def test_a_list_without_a_commit_leaves_the_revision(stager: Stager, server: Ser
 
 def test_refusals_name_repository_and_revision(stager: Stager, server: Server) -> None:
     listed(server, "m-Q8_0.gguf")
-    with pytest.raises(Failure, match="spec.source: org/repo at main: .* there are Q8_0") as caught:
+    with pytest.raises(Failure, match=r"spec\.source: org/repo at main: .* there are Q8_0") as caught:
         stager.hub(server.url(""), quantization="Q4_0")
     assert caught.value.reason is Reason.NOT_FOUND
 
@@ -107,7 +107,7 @@ def test_refusals_name_repository_and_revision(stager: Stager, server: Server) -
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"siblings": [{"path": "m.gguf"}]}'])
 def test_what_lists_nothing_is_told(stager: Stager, server: Server, body: bytes) -> None:
     server.add(LISTING, body)
-    with pytest.raises(Failure, match="set huggingFace.file") as caught:
+    with pytest.raises(Failure, match=r"set huggingFace\.file") as caught:
         stager.hub(server.url(""), quantization="Q8_0")
     assert caught.value.reason is Reason.SOURCE_ERROR
 
@@ -131,6 +131,6 @@ def test_the_token_for_the_list_stays_with_the_hub(stager: Stager, server: Serve
 
 def test_a_private_repository_is_told(stager: Stager, server: Server) -> None:
     server.add(LISTING, b"").always = Fault(status=401, headers={"X-Error-Code": "RepoNotFound"})
-    with pytest.raises(Failure, match="set a token in huggingFace.tokenSecretRef") as caught:
+    with pytest.raises(Failure, match=r"set a token in huggingFace\.tokenSecretRef") as caught:
         stager.hub(server.url(""), quantization="Q8_0")
     assert caught.value.reason is Reason.UNAUTHORIZED
