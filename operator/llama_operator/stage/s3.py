@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from obstore.store import RetryConfig, S3Credential, S3Store
 
 _URI = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])/(?P<key>.+)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 _HOST_LABEL = re.compile(r"[a-z0-9-]{3,63}")
 _EXPIRES = timedelta(hours=1)
@@ -138,7 +139,7 @@ def _credential(source: staging.S3, secrets: Secrets) -> S3Credential | None:
 def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key. Raises `Failure` (InvalidSource) for an address that is none, or that cannot be signed."""
     match = _URI.fullmatch(uri)
-    if not match or not match["key"].isprintable():
+    if not match or _CONTROL.search(match["key"]):
         raise Failure(Reason.INVALID_SOURCE, "s3.uri must be s3://BUCKET/KEY")
     if any(part in ("", ".", "..") for part in match["key"].split("/")):
         raise Failure(Reason.INVALID_SOURCE, "the key of s3.uri must not have empty parts, nor . or ..")

@@ -99,7 +99,8 @@ def unsigned(said: str) -> Failure | Transient:
             f"s3: the pod's service account gets no credentials ({refused}); check pod.serviceAccountName, and "
             "whom the role trusts",
         )
+    hint = "its certificate is not trusted here" if "InvalidCertificate" in said else "check network policies"
     return Transient(
         Reason.SOURCE_UNREACHABLE,
-        "s3: the service that gives credentials to the pod's service account does not answer; check network policies",
+        f"s3: the service that gives credentials to the pod's service account does not answer; {hint}",
     )
