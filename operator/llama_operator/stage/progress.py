@@ -34,8 +34,11 @@ def serving(port: int, gauge: Gauge, log: Callable[[str], None]) -> Iterator[Non
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         thread.start()
-        yield
-        server.shutdown()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _open(port: int, gauge: Gauge, log: Callable[[str], None]) -> Server | None:

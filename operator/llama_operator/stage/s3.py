@@ -41,8 +41,7 @@ RETRY: RetryConfig = {"max_retries": 1, "retry_timeout": timedelta(seconds=15)}
 _PROVIDED = (
     ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
-    ("AWS_CONTAINER_CREDENTIALS_FULL_URI",),
-    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
 )
 """Variables by which a pod is given credentials: https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html"""
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -83,7 +84,9 @@ def test_silent_clients_are_dropped(port: int, monkeypatch: pytest.MonkeyPatch) 
     assert ask(port, b"GET /progress HTTP/1.1\r\n") == b""
 
 
-def test_more_connections_than_a_few_are_closed(port: int) -> None:
+def test_more_connections_than_a_few_are_closed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SECONDS", 600.0)
+    until(lambda: threads() == 0, "those of other tests have gone")
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(progress.CONNECTIONS)]
     until(lambda: threads() == progress.CONNECTIONS, "all are being served")
     assert _closed(port)
@@ -114,8 +117,10 @@ def test_the_server_ends_with_the_work(gauge: Gauge) -> None:
     lines: list[str] = []
     with socket.create_server(("", 0)) as free:
         port = free.getsockname()[1]
-    with progress.serving(port, gauge, lines.append):
+    with contextlib.suppress(KeyError), progress.serving(port, gauge, lines.append):
         assert httpx.get(f"http://127.0.0.1:{port}/progress").status_code == 200
+        raise KeyError
+    assert not [thread for thread in threading.enumerate() if "serve_forever" in thread.name]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
     with progress.serving(0, gauge, lines.append):
