@@ -66,6 +66,7 @@ def test_progress_tells_which_file(stager: Stager, server: Server) -> None:
         model(str(stager.root / "a.gguf"), Url(server.url("/a.gguf")), role="adapter/a"),
     )
     downloads = [(one.role, one.total) for one in seen if one.phase == "downloading"]
+    assert [one.role for one in seen if one.phase == "asking"] == ["model", "adapter/a"] * 2
     assert downloads == [("model", len(MODEL)), ("adapter/a", len(ADAPTER))]
 
 

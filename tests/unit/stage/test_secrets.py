@@ -78,7 +78,7 @@ def test_one_header_twice_is_refused(stager: Stager) -> None:
         Secrets().headers(folder)
 
 
-@pytest.mark.parametrize("content", ["", " ", "two words", "a\nb", "tökén"])
+@pytest.mark.parametrize("content", ["", " ", "two words", "a\nb", "tökén", "x" * 70_000])
 def test_tokens_that_are_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "token").write_text(content)
     with pytest.raises(Failure, match="token") as caught:
