@@ -45,7 +45,11 @@ def _parts(file: File) -> list[Part]:
 
 
 def _look(request: Request, file: File, parts: list[Part], sources: Sources, context: Context) -> None:
-    """Find out what is missing before the first gigabyte is fetched: a typo in the last adapter is told at once."""
+    """Find out what is missing before the first gigabyte is fetched: a typo in the last adapter is told at once.
+
+    Nobody is asked about what may be here, under another name or with a mark that has to be renewed: that may take a
+    while, and needs no source.
+    """
     context.gauge.begin("asking", file.role)
     if isinstance(file.source, InPlace):
         for part in parts:
@@ -57,7 +61,7 @@ def _look(request: Request, file: File, parts: list[Part], sources: Sources, con
         found = store.current(file.sha256 or None, reread=False)
         if found:
             sources.pin(file, store.revision(found))
-        elif not part.path.is_symlink():
+        elif not part.path.is_symlink() and not (file.sha256 and (store.published / file.sha256).is_dir()):
             missing.append(part)
     for part in missing:
         sources.locate(part)

@@ -56,6 +56,24 @@ def test_a_restart_needs_no_hub_and_still_knows_the_revision(stager: Stager, ser
     assert len(server.requests) == asked
 
 
+def test_a_file_that_is_here_under_its_digest_needs_no_hub(stager: Stager, server: Server) -> None:
+    server.add("/m.gguf", MODEL)
+    stager.url(server.url("/m.gguf"), link=str(stager.root / "other.gguf"))
+    asked = len(server.requests)
+    assert stager.hub(server.url(""), digest=DIGEST).sha256 == DIGEST
+    assert len(server.requests) == asked
+
+
+def test_a_file_whose_mark_is_lost_needs_no_hub(stager: Stager, server: Server) -> None:
+    """As after the kubelet has changed its group."""
+    hub(server)
+    first = stager.hub(server.url(""))
+    for mark in stager.root.glob("sha256/*/.*"):
+        mark.unlink()
+    server.files.clear()
+    assert stager.hub(server.url("")) == first
+
+
 def test_the_token_goes_to_the_hub_only(stager: Stager, server: Server) -> None:
     hub(server)
     stager.hub(server.url(""), token=TOKEN)
