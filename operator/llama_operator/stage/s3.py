@@ -78,7 +78,7 @@ class Bucket:
     @cached_property
     def _store(self) -> S3Store:
         """It keeps temporary credentials until they expire."""
-        # Not needed for any other source, and 10 MiB of memory.
+        # Not needed for any other source, and 7 MiB of memory.
         from obstore.store import S3Store
 
         options: dict[str, Any] = {
