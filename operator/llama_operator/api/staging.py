@@ -80,7 +80,7 @@ class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
     """One file that is in place; `bytes` of all `parts` together.
 
     `sha256` is missing for a file on a volume whose digest nobody asked for, and for a split one. `parameters` counts
-    the values of all tensors.
+    the values of all tensors. `revision` is the commit at the hub, or what the spec says where a mirror tells none.
     """
 
     role: str
@@ -95,7 +95,11 @@ class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All files are in place, in the order of the request."""
+    """All files are in place; told in the order of the request, the model first.
+
+    A termination message has 4096 bytes: with more than about ten files there is less about each but the first, and
+    with more than about fifty the last ones are left out.
+    """
 
     files: tuple[Staged, ...]
 
