@@ -17,14 +17,16 @@ Phase = Literal["waiting", "asking", "checking", "downloading"]
 """`waiting` for another pod's download, `asking` the source, `checking` bytes that are here, `downloading` new ones."""
 
 
-class Url(msgspec.Struct, frozen=True, omit_defaults=True, tag="url", tag_field="kind"):
+class Url(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="url", tag_field="kind"):
     """`headers` is a folder in which every file is a request header: its name, and its value as content."""
 
     url: str
     headers: str = ""
 
 
-class HuggingFace(msgspec.Struct, frozen=True, omit_defaults=True, tag="huggingFace", tag_field="kind"):
+class HuggingFace(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="huggingFace", tag_field="kind"
+):
     """Either `file` or `quantization` is given. `token` is the path of a file that holds the access token."""
 
     endpoint: str
@@ -35,7 +37,7 @@ class HuggingFace(msgspec.Struct, frozen=True, omit_defaults=True, tag="huggingF
     token: str = ""
 
 
-class S3(msgspec.Struct, frozen=True, omit_defaults=True, tag="s3", tag_field="kind"):
+class S3(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="s3", tag_field="kind"):
     """`credentials` is a folder with files accessKeyID, secretAccessKey and perhaps sessionToken; without it the
     credentials come from the environment (workload identity), or the object is public."""
 
@@ -45,11 +47,13 @@ class S3(msgspec.Struct, frozen=True, omit_defaults=True, tag="s3", tag_field="k
     credentials: str = ""
 
 
-class InPlace(msgspec.Struct, frozen=True, omit_defaults=True, tag="inPlace", tag_field="kind"):
+class InPlace(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="inPlace", tag_field="kind"
+):
     """A file on a mounted volume or image: checked, and served where it is (`File.path`)."""
 
 
-class File(msgspec.Struct, frozen=True, omit_defaults=True):
+class File(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One file to have in place at `path`, which is absolute.
 
     `path` of a split model ends with -00001-of-0000N.gguf and so do its neighbours; all parts are staged. `role` is
@@ -63,7 +67,7 @@ class File(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256: str = ""
 
 
-class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """`root` is the writable volume, empty if nothing is to be downloaded; `quota` its limit in bytes, 0 for none."""
 
     files: tuple[File, ...]
@@ -76,7 +80,7 @@ class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
     """One file that is in place; `bytes` of all `parts` together.
 
     `sha256` is missing for a file on a volume whose digest nobody asked for, and for a split one. `parameters` counts
-    the values of all tensors.
+    the values of all tensors. `revision` is the commit at the hub, or what the spec says where a mirror tells none.
     """
 
     role: str
@@ -91,7 +95,11 @@ class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All files are in place, in the order of the request."""
+    """All files are in place; told in the order of the request, the model first.
+
+    A termination message has 4096 bytes: with more than about ten files there is less about each but the first, and
+    with more than about fifty the last ones are left out.
+    """
 
     files: tuple[Staged, ...]
 

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_ERROR = "SourceError"
     DISK_FULL = "DiskFull"
+    QUOTA_EXCEEDED = "QuotaExceeded"
     INVALID_SOURCE = "InvalidSource"
     STAGING_FAILED = "StagingFailed"
 
@@ -54,7 +55,7 @@ def of_volume(error: OSError) -> Failure:
     what = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
     hint = {
         errno.EACCES: "; it must be accessible to user and group 65532 (some storage classes ignore fsGroup)",
-        errno.EROFS: "; it must be writable, or be used as spec.source.volume",
+        errno.EROFS: "; it must be writable, or be used as source.volume",
         errno.EPERM: "; it must allow symbolic links and changes of mode",
     }.get(error.errno or 0, "")
     return Failure(Reason.STAGING_FAILED, f"the volume refuses: {what}{hint}")

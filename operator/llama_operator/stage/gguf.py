@@ -33,7 +33,8 @@ _WANTED = frozenset(
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says about itself. `parts` is more than 1 for one piece of a split model."""
+    """What the file says about itself. `parts` is more than 1 for one piece of a split model; `part` is which
+    one, counted from 0."""
 
     version: int
     architecture: str
@@ -42,6 +43,7 @@ class Header:
     parameters: int
     tensors: int
     parts: int
+    part: int = 0
 
 
 class _Cursor:
@@ -105,6 +107,7 @@ def read(file: BinaryIO, file_size: int) -> Header:
         parameters=parameters,
         tensors=tensors,
         parts=_count(metadata.get("split.count", 1)),
+        part=_count(metadata.get("split.no", 0)),
     )
 
 
@@ -180,7 +183,7 @@ def _alignment(metadata: dict[str, str | int]) -> int:
 
 
 def _count(value: str | int) -> int:
-    return value if isinstance(value, int) else 1
+    return value if isinstance(value, int) else 0
 
 
 def _malformed(what: str) -> Failure:

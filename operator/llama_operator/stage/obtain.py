@@ -79,10 +79,4 @@ def _check(part: Partial, target: Remote) -> Header:
         header, _ = verify.structure(part.path)
     except Failure as failure:
         raise Failure(failure.reason, f"{where}: {failure.message}") from failure
-    if header.parts > 1:
-        raise Failure(
-            Reason.INVALID_SOURCE,
-            f"{where} is one of {header.parts} parts of a split model; merge them (llama-gguf-split --merge), "
-            "or put all parts on a volume and use spec.source.volume",
-        )
     return header

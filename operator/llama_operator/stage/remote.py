@@ -33,6 +33,8 @@ class Remote:
     """Makes the address to be used for one request, where each needs a signature of its own; `url` is then the
     address without it, for people and for notes."""
     revision: str = ""
+    explain: Callable[[httpx.Response], Failure | None] | None = field(default=None, repr=False)
+    """What this kind of source means by a refusal, where that is more than its status tells; asked first."""
 
 
 def client(policy: Policy) -> httpx.Client:
@@ -89,25 +91,27 @@ def judge(response: httpx.Response, remote: Remote, now: float) -> None:
     status = response.status_code
     if status in (200, 206, 416):
         return
+    explained = remote.explain(response) if remote.explain else None
+    if explained:
+        raise explained
     where = redact(remote.url)
     said = one_line(response.headers.get("X-Error-Message", ""), 200)
     said = f" ({said})" if said else ""
     if status in (404, 410):
-        raise Failure(
-            Reason.NOT_FOUND, f"{where} answers {status}{said}: check address, file name and revision in spec.source"
-        )
+        raise Failure(Reason.NOT_FOUND, f"{where} answers {status}{said}: check address, file name and revision")
     if status in (401, 403):
         how = (
             "the credentials were refused; check that they may read this file, and on Hugging Face that the licence "
             "was accepted"
             if remote.headers or remote.sign
-            else "it needs credentials, or does not exist; for Hugging Face set spec.source.huggingFace.tokenSecretRef"
+            else "it needs credentials, or does not exist; give them as huggingFace.tokenSecretRef or "
+            "url.headersSecretRef"
         )
         raise Failure(Reason.UNAUTHORIZED, f"{where} answers {status}{said}: {how}")
     message = f"{where} answers {status} {one_line(response.reason_phrase, 60)}{said}"
     if status in _WORTH_RETRYING or status >= 500:
         raise Transient(Reason.SOURCE_ERROR, message, _retry_after(response.headers.get("Retry-After", ""), now))
-    raise Failure(Reason.SOURCE_ERROR, f"{message}: the server does not give the file out; check spec.source")
+    raise Failure(Reason.SOURCE_ERROR, f"{message}: the server does not give the file out")
 
 
 def _retry_after(value: str, now: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What leaves the stager: log lines while it runs, and one JSON object as the container's termination message.
+"""What leaves the stager at its end: one JSON object as the container's termination message.
 
 https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/ (4096 bytes at most).
 """
@@ -8,41 +8,43 @@ from __future__ import annotations
 import os
 
 import msgspec
+from msgspec.structs import replace
 
+from llama_operator.api.staging import Failed, Report, Staged
 from llama_operator.stage.failures import Failure
+from llama_operator.stage.secrets import Secrets
 from llama_operator.stage.text import one_line, say
 
 MESSAGE_BYTES = 4096
-_NAME_LENGTH = 200
+_NAME_LENGTH, _SHORT_LENGTH = 200, 40
 
 
-class Result(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was staged. `sha256` is missing only for a file on a volume whose digest nobody asked for."""
+def succeeded(report: Report) -> bytes:
+    """Everything, if it fits; else with ever less about the files, the first of which (the model) goes last.
 
-    bytes: int
-    architecture: str
-    name: str
-    sha256: str = ""
-    revision: str = ""
-
-
-def succeeded(result: Result) -> bytes:
-    short = msgspec.structs.replace(
-        result,
-        architecture=one_line(result.architecture, _NAME_LENGTH),
-        name=one_line(result.name, _NAME_LENGTH),
-        revision=one_line(result.revision, _NAME_LENGTH),
+    It may not name all of them: more than about fifty do not fit, however short."""
+    files = tuple(_short(file, _NAME_LENGTH) for file in report.files)
+    first, rest = files[:1], files[1:]
+    least = first + tuple(Staged(file.role, file.bytes) for file in rest)
+    versions = (
+        files,
+        tuple(_short(file, _SHORT_LENGTH) for file in files),
+        first + tuple(replace(_short(file, _SHORT_LENGTH), name="", architecture="", revision="") for file in rest),
+        first + tuple(Staged(file.role, file.bytes, sha256=file.sha256) for file in rest),
+        *(least[:count] for count in range(len(least), 0, -1)),
     )
-    return msgspec.json.encode(short)
+    encoded = (msgspec.json.encode(Report(version)) for version in versions)
+    return next(message for message in encoded if len(message) <= MESSAGE_BYTES)
 
 
-def failed(failure: Failure, secrets: tuple[str, ...] = ()) -> bytes:
-    """`secrets` never reach a message by design; they are cut out here all the same."""
-    message = failure.message
-    for secret in secrets:
-        message = message.replace(secret, "…")
-    message = one_line(message, MESSAGE_BYTES)
-    while len(encoded := msgspec.json.encode({"reason": str(failure.reason), "message": message})) > MESSAGE_BYTES:
+def _short(file: Staged, limit: int) -> Staged:
+    texts = {name: one_line(getattr(file, name), limit) for name in ("architecture", "name", "revision")}
+    return replace(file, **texts)
+
+
+def failed(failure: Failure, secrets: Secrets) -> bytes:
+    message = one_line(secrets.cut(failure.message), MESSAGE_BYTES)
+    while len(encoded := msgspec.json.encode(Failed(str(failure.reason), message))) > MESSAGE_BYTES:
         message = message[: len(message) * 9 // 10] + "…"
     return encoded
 

@@ -2,78 +2,139 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
-from llama_operator.stage import hub, remote, verify
+from llama_operator.api.staging import File, InPlace, Report, Request, Staged
+from llama_operator.stage import failures, split, verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf import Header
-from llama_operator.stage.hub import HubFile
 from llama_operator.stage.obtain import obtain
-from llama_operator.stage.remote import Remote
-from llama_operator.stage.report import Result
+from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.sources import Part, Sources
 from llama_operator.stage.store import Store
 from llama_operator.stage.text import size
 
 
 @dataclass(frozen=True)
-class Volume:
-    """A file on a volume, served where it is."""
+class _Found:
+    """One part that is in place; `size` in bytes."""
 
-    file: Path
-    sha256: str | None
-
-
-@dataclass(frozen=True)
-class Download:
-    """A file that is brought to `root` and reached through `link`."""
-
-    source: str | HubFile
-    sha256: str | None
-    root: Path
-    link: Path
+    header: Header
+    size: int
+    sha256: str = ""
+    revision: str = ""
 
 
-def stage(request: Volume | Download, context: Context) -> Result:
-    """Raises `Failure`, or `OSError` for trouble with the volume."""
-    if isinstance(request, Volume):
-        return _in_place(request, context)
-    store = Store(request.root, request.link, context)
+def stage(request: Request, context: Context, secrets: Secrets) -> Report:
+    """All files of a request that `request.parse` has let through. Raises `Failure`, whose message names the field."""
+    with Sources(context, secrets) as sources:
+        todo = [(file, _parts(file)) for file in request.files]
+        for file, parts in todo:
+            with _named(file):
+                _look(request, file, parts, sources, context)
+        return Report(tuple(_stage(request, file, parts, sources, context) for file, parts in todo))
+
+
+def _parts(file: File) -> list[Part]:
+    count = split.parts(file.path)
+    return [Part(file, number, count) for number in range(1, count + 1)]
+
+
+def _look(request: Request, file: File, parts: list[Part], sources: Sources, context: Context) -> None:
+    """Find out what is missing before the first gigabyte is fetched: a typo in the last adapter is told at once.
+
+    Nobody is asked about what may be here, under another name or with a mark that has to be renewed: that may take a
+    while, and needs no source.
+    """
+    context.gauge.begin("asking", file.role)
+    if isinstance(file.source, InPlace):
+        for part in parts:
+            _structure(part)
+        return
+    missing = []
+    for part in parts:
+        store = Store(Path(request.root), part.path, context)
+        found = store.current(file.sha256 or None, reread=False)
+        if found:
+            sources.pin(file, store.revision(found))
+        elif not part.path.is_symlink() and not (file.sha256 and (store.published / file.sha256).is_dir()):
+            missing.append(part)
+    for part in missing:
+        sources.locate(part)
+
+
+def _stage(request: Request, file: File, parts: list[Part], sources: Sources, context: Context) -> Staged:
+    with _named(file):
+        found = []
+        for part in parts:
+            context.gauge.begin("asking", file.role)
+            is_here = isinstance(file.source, InPlace)
+            one = _in_place(part, context) if is_here else _obtain(request, part, sources, context)
+            split.check(one.header, part.number, part.count, part.where)
+            found.append(one)
+        return _staged(file, found, context)
+
+
+def _structure(part: Part) -> tuple[Header, int]:
+    try:
+        return verify.structure(part.path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        beside = " beside the first part" if part.number > 1 else "; check the path"
+        raise Failure(Reason.NOT_FOUND, f"{part.path} is not there{beside}") from error
+
+
+def _in_place(part: Part, context: Context) -> _Found:
+    header, length = _structure(part)
+    expected = part.file.sha256
+    if expected:
+        found = verify.digest(part.path, context)
+        if found != expected:
+            raise verify.mismatch(expected, found, str(part.path))
+    return _Found(header, length, expected)
+
+
+def _obtain(request: Request, part: Part, sources: Sources, context: Context) -> _Found:
+    store, sha256 = Store(Path(request.root), part.path, context), part.file.sha256 or None
     store.prepare()
-    found = store.current(request.sha256, reread=False)
+    found = store.current(sha256, reread=False)
     if found:
         context.log(f"{found.path} is in place and verified: nothing to download")
     else:
-        with remote.client(context.policy) as http:
-            found = obtain(http, lambda: _locate(http, request, context), request.sha256, store, context)
-    return _result(found.header, found.size, found.sha256, store.revision(found), context)
+        found = obtain(sources.http, lambda: sources.locate(part), sha256, store, context)
+    revision = store.revision(found)
+    sources.pin(part.file, revision)
+    return _Found(found.header, found.size, found.sha256, revision)
 
 
-def _in_place(request: Volume, context: Context) -> Result:
+@contextmanager
+def _named(file: File) -> Iterator[None]:
+    """Every failure says which field of the spec it is about."""
     try:
-        header, length = verify.structure(request.file)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        message = f"{request.file} is not on the volume; check spec.source.volume.path"
-        raise Failure(Reason.NOT_FOUND, message) from error
-    if request.sha256:
-        found = verify.digest(request.file, context)
-        if found != request.sha256:
-            raise verify.mismatch(request.sha256, found, str(request.file))
-    return _result(header, length, request.sha256 or "", "", context)
+        yield
+    except (Failure, OSError) as error:
+        failure = error if isinstance(error, Failure) else failures.of_volume(error)
+        raise Failure(failure.reason, f"{file.field}: {failure.message}") from error
 
 
-def _locate(http: httpx.Client, request: Download, context: Context) -> Remote:
-    if isinstance(request.source, HubFile):
-        return hub.locate(http, request.source, request.sha256, context)
-    return Remote(request.source, request.sha256)
-
-
-def _result(header: Header, length: int, sha256: str, revision: str, context: Context) -> Result:
+def _staged(file: File, found: list[_Found], context: Context) -> Staged:
+    first, length = found[0], sum(part.size for part in found)
+    header, parameters = first.header, sum(part.header.parameters for part in found)
     context.log(
-        f"{header.name or 'model without a name'}: {header.architecture}, {header.parameters} parameters, "
+        f"{file.role}: {header.name or 'without a name'}, {header.architecture}, {parameters} parameters, "
         f"{header.file_type}, {size(length)}"
     )
-    return Result(length, header.architecture, header.name, sha256, revision)
+    return Staged(
+        role=file.role,
+        bytes=length,
+        architecture=header.architecture,
+        name=header.name,
+        quantization="" if header.file_type == "unknown" else header.file_type,
+        parameters=parameters,
+        sha256=first.sha256 if len(found) == 1 else "",
+        revision=first.revision,
+        parts=len(found),
+    )

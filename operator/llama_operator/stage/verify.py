@@ -39,5 +39,5 @@ def mismatch(expected: str, found: str, where: str) -> Failure:
     return Failure(
         Reason.DIGEST_MISMATCH,
         f"{where} has sha256 {found}, but {expected} was expected; "
-        "if the new file is the right one, put its digest into spec.source",
+        "if the new file is the right one, put its digest into sha256",
     )

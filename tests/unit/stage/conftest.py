@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.stage.support import Server, Stager
 
-_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_TOKEN", "TERMINATION_LOG")
+_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "TERMINATION_LOG")
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,8 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

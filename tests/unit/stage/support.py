@@ -17,13 +17,17 @@ from urllib.parse import unquote
 
 import msgspec
 
-from llama_operator.stage.cli import parse
+from llama_operator.api.staging import S3, File, HuggingFace, InPlace, Report, Request, Staged, Url
+from llama_operator.stage import split
 from llama_operator.stage.context import Context, Policy
-from llama_operator.stage.report import Result
+from llama_operator.stage.gauge import Gauge
+from llama_operator.stage.request import parse
+from llama_operator.stage.secrets import Secrets
 from llama_operator.stage.stager import stage
 
 MIB = 1 << 20
 F32, Q8_0 = 0, 8
+FILE = "sub/model.gguf"
 
 
 def text(value: str) -> bytes:
@@ -46,6 +50,16 @@ def gguf_file(values: int = 1024, *, name: str = "hand-made", extra: bytes = b""
     head = b"GGUF" + struct.pack("<IQQ", 3, 1, 3 + extras) + metadata + extra + tensor("w", (values,), F32, 0)
     head += bytes(-len(head) % 32)
     return head + hashlib.shake_128(name.encode()).digest(4 * values)
+
+
+def gguf_parts(count: int, values: int = 1024) -> list[bytes]:
+    """A split model: each part says which one it is."""
+    return [
+        gguf_file(
+            values, name=f"part {number}", extra=entry("split.count", count) + entry("split.no", number), extras=2
+        )
+        for number in range(count)
+    ]
 
 
 def sha256(data: bytes) -> str:
@@ -87,7 +101,7 @@ class Served:
 
 
 @dataclass
-class Request:
+class Seen:
     method: str
     path: str
     headers: Message
@@ -101,7 +115,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, Served] = {}
-        self.requests: list[Request] = []
+        self.requests: list[Seen] = []
         self.sent = 0
         self.release = threading.Event()
         self.lock = threading.Lock()
@@ -116,7 +130,7 @@ class Server(ThreadingHTTPServer):
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.server_port}{path}"
 
-    def gets(self) -> list[Request]:
+    def gets(self) -> list[Seen]:
         return [r for r in self.requests if r.method == "GET"]
 
 
@@ -133,17 +147,21 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._answer()
+
     def _answer(self) -> None:
         path = unquote(self.path.split("?")[0])
         with self.server.lock:
-            self.server.requests.append(Request(self.command, self.path, self.headers))
+            self.server.requests.append(Seen(self.command, self.path, self.headers))
             served = self.server.files.get(path)
             fault = self._fault(served)
         if served is None:
             self._head(404, {"Content-Length": "0"})
         elif fault.status:
             self._head(fault.status, {"Content-Length": str(len(fault.body))} | fault.headers)
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self._send(fault.body, fault)
         else:
             self._file(served, fault)
@@ -162,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {start}-{len(served.data) - 1}/{len(served.data)}"
         headers |= {"Content-Length": str(len(served.data) - start)} if served.length else {"Connection": "close"}
         self._head(206 if "Content-Range" in headers else 200, headers | served.headers | fault.headers)
-        if self.command == "GET":
+        if self.command != "HEAD":
             self._send(served.data[start:], fault)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
@@ -200,6 +218,8 @@ class Stager:
     sleep: Callable[[float], None] = lambda seconds: None
     monotonic: Callable[[], float] = lambda: 0.0
     policy: Policy = field(default_factory=Policy)
+    secrets: Secrets = field(default_factory=Secrets)
+    gauge: Gauge = field(default_factory=lambda: Gauge(lambda line: None, lambda: 0.0))
 
     @property
     def link(self) -> Path:
@@ -212,22 +232,38 @@ class Stager:
             monotonic=self.monotonic,
             now=lambda: 1_000_000.0,
             policy=self.policy,
+            gauge=self.gauge,
         )
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.sleep(seconds)
 
-    def run(self, *arguments: str, token: str = "") -> Result:
-        return stage(parse(arguments, token), self.context())
+    def run(self, *files: File) -> Report:
+        """By way of the argument, as the kubelet would."""
+        return stage(parse(argument(self.root, *files)), self.context(), self.secrets)
 
-    def url(self, url: str, digest: str | None = None) -> Result:
-        return self.run(*url_arguments(self.root, url, digest))
+    def url(self, url: str, digest: str | None = None, *, link: str = "", headers: Path | None = None) -> Staged:
+        source = Url(url, str(headers or ""))
+        return self.run(model(link or str(self.link), source, digest)).files[0]
 
-    def hub(self, endpoint: str, *, digest: str | None = None, token: str = "") -> Result:
-        words = ["--endpoint", endpoint, "--repo", "org/repo", "--file", "sub/model.gguf", "--revision", "main"]
-        words += ["--root", str(self.root), "--link", str(self.link)]
-        return self.run("hugging-face", *words, *(["--sha256", digest] if digest else []), token=token)
+    def hub(self, endpoint: str, *, digest: str | None = None, token: str = "", **wanted: str) -> Staged:
+        """`file`, `quantization`, `revision` may be said; otherwise it is sub/model.gguf of main."""
+        wanted = {"revision": "main"} | (wanted if {"file", "quantization"} & set(wanted) else {"file": FILE} | wanted)
+        mounted = str(self.secret(token=token) / "token") if token else ""
+        source = HuggingFace(endpoint, "org/repo", token=mounted, **wanted)
+        link = str(self.root / Path(wanted["file"]).name) if split.number(wanted.get("file", "")) else str(self.link)
+        return self.run(model(link, source, digest)).files[0]
+
+    def secret(self, **keys: str) -> Path:
+        """A Secret as the kubelet mounts it: links through a folder that is exchanged as a whole."""
+        folder = self.root.parent / f"{self.root.name}-{'-'.join(keys)}"
+        (folder / "..2026_11_24").mkdir(parents=True)
+        (folder / "..data").symlink_to("..2026_11_24")
+        for name, value in keys.items():
+            (folder / "..2026_11_24" / name).write_text(value)
+            (folder / name).symlink_to(f"..data/{name}")
+        return folder
 
     def parts(self) -> list[Path]:
         return sorted((self.root / ".stage").glob("*.part"))
@@ -236,9 +272,18 @@ class Stager:
         return sorted((self.root / "sha256").glob("*/[!.]*"))
 
 
+def model(path: str, source: Url | HuggingFace | S3 | InPlace, digest: str | None = None, role: str = "model") -> File:
+    name = role.partition("/")[2]
+    field = {"model": "spec.source"}.get(role, f"spec.adapters[{name}].source" if name else f"spec.{role}.source")
+    return File(role, field, path, source, digest or "")
+
+
+def argument(root: Path, *files: File) -> str:
+    return msgspec.json.encode(Request(files, str(root))).decode()
+
+
 def url_arguments(root: Path, url: str, digest: str | None = None) -> list[str]:
-    words = ["url", "--url", url, "--root", str(root), "--link", str(root / "model.gguf")]
-    return words + (["--sha256", digest] if digest else [])
+    return [argument(root, model(str(root / "model.gguf"), Url(url), digest))]
 
 
 def note(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from llama_operator.stage.context import Policy
 from llama_operator.stage.failures import Failure, Reason
-from tests.unit.stage.support import MIB, Fault, Server, Stager, entry, gguf_file, sha256
+from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, sha256
 
 MODEL = gguf_file(MIB)
 OTHER = gguf_file(MIB, name="other")
@@ -245,10 +245,3 @@ def test_a_compressed_answer_is_refused(stager: Stager, server: Server) -> None:
 def test_an_empty_file_is_no_gguf(stager: Stager, server: Server) -> None:
     server.add("/m.gguf", b"")
     assert refused(stager, server).reason is Reason.NOT_GGUF
-
-
-def test_one_part_of_a_split_model_says_what_to_do(stager: Stager, server: Server) -> None:
-    server.add("/m.gguf", gguf_file(extra=entry("split.count", 3), extras=1))
-    failure = refused(stager, server)
-    assert failure.reason is Reason.INVALID_SOURCE
-    assert "3 parts" in failure.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import msgspec
 import pytest
 
 from llama_operator.stage.failures import Failure, Reason
@@ -53,6 +54,24 @@ def test_a_restart_needs_no_hub_and_still_knows_the_revision(stager: Stager, ser
     asked = len(server.requests)
     assert stager.hub(server.url("")) == first
     assert len(server.requests) == asked
+
+
+def test_a_file_that_is_here_under_its_digest_needs_no_hub(stager: Stager, server: Server) -> None:
+    server.add("/m.gguf", MODEL)
+    stager.url(server.url("/m.gguf"), link=str(stager.root / "other.gguf"))
+    asked = len(server.requests)
+    assert stager.hub(server.url(""), digest=DIGEST).sha256 == DIGEST
+    assert len(server.requests) == asked
+
+
+def test_a_file_whose_mark_is_lost_needs_no_hub(stager: Stager, server: Server) -> None:
+    """As after the kubelet has changed its group."""
+    hub(server)
+    first = stager.hub(server.url(""))
+    for mark in stager.root.glob("sha256/*/.*"):
+        mark.unlink()
+    server.files.clear()
+    assert stager.hub(server.url("")) == first
 
 
 def test_the_token_goes_to_the_hub_only(stager: Stager, server: Server) -> None:
@@ -106,19 +125,55 @@ def test_a_mirror_that_lists_nothing_still_works(stager: Stager, server: Server)
 
 
 @pytest.mark.parametrize(
-    ("status", "token", "reason", "hint"),
+    ("status", "code", "token", "reason", "hint"),
     [
-        (401, "", Reason.UNAUTHORIZED, "tokenSecretRef"),
-        (403, TOKEN, Reason.UNAUTHORIZED, "licence"),
-        (404, TOKEN, Reason.NOT_FOUND, "Entry not found"),
-        (500, TOKEN, Reason.SOURCE_ERROR, "500"),
+        (401, "", "", Reason.UNAUTHORIZED, "give them as huggingFace.tokenSecretRef"),
+        (401, "", TOKEN, Reason.UNAUTHORIZED, "the token is refused"),
+        (403, "", TOKEN, Reason.UNAUTHORIZED, "licence"),
+        (401, "GatedRepo", "", Reason.UNAUTHORIZED, "accept its terms there, and use a token"),
+        (403, "GatedRepo", TOKEN, Reason.UNAUTHORIZED, "accept its terms there, and use the Secret"),
+        (401, "RepoNotFound", "", Reason.UNAUTHORIZED, "or is private; check huggingFace.repo"),
+        (404, "RepoNotFound", "", Reason.UNAUTHORIZED, "or is private; check huggingFace.repo"),
+        (404, "RepoNotFound", TOKEN, Reason.NOT_FOUND, "hidden from this token"),
+        (404, "RevisionNotFound", "", Reason.NOT_FOUND, "no revision main; check huggingFace.revision"),
+        (404, "EntryNotFound", "", Reason.NOT_FOUND, "no file sub/model.gguf at main"),
+        (404, "", TOKEN, Reason.NOT_FOUND, "said by the hub"),
+        (451, "NewCode", "", Reason.SOURCE_ERROR, "said by the hub"),
+        (500, "", TOKEN, Reason.SOURCE_ERROR, "500"),
     ],
 )
-def test_refusals(stager: Stager, server: Server, status: int, token: str, reason: Reason, hint: str) -> None:
-    server.add(MAIN, b"").always = Fault(status=status, headers={"X-Error-Message": "Entry not found"})
+def test_refusals(
+    stager: Stager, server: Server, status: int, code: str, token: str, reason: Reason, hint: str
+) -> None:
+    headers = {"X-Error-Message": "said by the hub"} | ({"X-Error-Code": code} if code else {})
+    server.add(MAIN, b"").always = Fault(status=status, headers=headers)
     found = failure(stager, server, token=token)
     assert found.reason is reason
     assert hint in found.message
+
+
+def test_a_refusal_of_the_host_with_the_bytes_is_not_the_tokens(stager: Stager, server: Server) -> None:
+    hub(server)
+    server.files["/cdn/blob"].always = Fault(status=401, headers={"X-Error-Code": "GatedRepo"})
+    found = failure(stager, server, token=TOKEN)
+    assert found.reason is Reason.UNAUTHORIZED
+    assert "gated" not in found.message
+    assert "token is refused" not in found.message
+
+
+def test_a_mirror_below_a_path_is_asked_there(stager: Stager, server: Server) -> None:
+    listing = msgspec.json.encode({"sha": COMMIT, "siblings": [{"rfilename": "sub/model-Q8_0.gguf"}]})
+    server.add("/mirror/hf/api/models/org/repo/revision/main", listing)
+    server.add(f"/mirror/hf/org/repo/resolve/{COMMIT}/sub/model-Q8_0.gguf", MODEL, headers=LISTED)
+    found = stager.hub(server.url("/mirror/hf/"), quantization="Q8_0", token=TOKEN)
+    assert (found.sha256, found.revision) == (DIGEST, COMMIT)
+    assert {r.headers.get("Authorization") for r in server.requests} == {f"Bearer {TOKEN}"}
+
+
+def test_a_revision_with_a_slash_is_one_word_of_the_address(stager: Stager, server: Server) -> None:
+    server.add("/org/repo/resolve/refs/pr/1/sub/model.gguf", MODEL)
+    stager.hub(server.url(""), file="sub/model.gguf", revision="refs/pr/1")
+    assert {r.path for r in server.requests} == {"/org/repo/resolve/refs%2Fpr%2F1/sub/model.gguf"}
 
 
 def test_a_relative_redirect_of_a_url_is_followed(stager: Stager, server: Server) -> None:

@@ -5,14 +5,29 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 
-from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, sha256, until, url_arguments
+from llama_operator.api.staging import Progress, Request, Url
+from tests.unit.stage.support import (
+    MIB,
+    Fault,
+    Server,
+    Stager,
+    argument,
+    gguf_file,
+    model,
+    sha256,
+    until,
+    url_arguments,
+)
 
 MODEL = gguf_file(2 * MIB)
 DIGEST = sha256(MODEL)
@@ -41,6 +56,12 @@ class Processes:
     def message(self, name: str = "pod") -> dict[str, object]:
         loaded: dict[str, object] = json.loads((self._folder / f"{name}.message").read_bytes())
         return loaded
+
+    def file(self, name: str = "pod") -> dict[str, object]:
+        """The one file of the report."""
+        files: list[dict[str, object]] = self.message(name)["files"]  # type: ignore[assignment]
+        assert len(files) == 1
+        return files[0]
 
     def stop(self) -> None:
         for process in self._started:
@@ -76,7 +97,7 @@ def test_a_killed_stager_goes_on_where_it_was(
         assert not stager.link.is_symlink()
     kept = server.sent
     assert processes.start(arguments).wait() == 0
-    assert processes.message()["sha256"] == DIGEST
+    assert processes.file()["sha256"] == DIGEST
     assert stager.link.read_bytes() == MODEL
     assert [r.headers.get("Range") for r in server.gets()] == [None, f"bytes={3 * MIB}-", f"bytes={5 * MIB}-"]
     assert server.sent - kept == len(MODEL) - 5 * MIB
@@ -107,7 +128,7 @@ def test_many_pods_on_one_volume_download_once(stager: Stager, server: Server, p
     until(lambda: waiting() == PODS - 1, "all others wait")
     server.release.set()
     assert [process.wait() for process in running] == [0] * PODS
-    assert {str(processes.message(name)["sha256"]) for name in names} == {DIGEST}
+    assert {str(processes.file(name)["sha256"]) for name in names} == {DIGEST}
     assert len(server.requests) == 1
     assert stager.link.read_bytes() == MODEL
 
@@ -131,6 +152,41 @@ def test_a_failure_is_told_to_the_kubelet(stager: Stager, server: Server, proces
     assert "Traceback" not in processes.log().read_text()
 
 
-def test_wrong_arguments_are_told_to_the_kubelet(processes: Processes) -> None:
-    assert processes.start(["url", "--url"]).wait() == 1
+def unused_port() -> int:
+    with socket.create_server(("", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_progress_can_be_asked_for_while_it_downloads(stager: Stager, server: Server, processes: Processes) -> None:
+    server.add("/m.gguf", MODEL).faults.append(Fault(hold=3 * MIB))
+    file, port = model(str(stager.link), Url(server.url("/m.gguf"))), unused_port()
+    process = processes.start([msgspec.json.encode(Request((file,), str(stager.root), port=port)).decode()])
+    until_received(stager, 3 * MIB)
+    answer = httpx.get(f"http://127.0.0.1:{port}/progress")
+    progress = msgspec.json.decode(answer.content, type=Progress)
+    assert (progress.phase, progress.role, progress.total) == ("downloading", "model", len(MODEL))
+    assert 0 < progress.bytes <= 3 * MIB
+    server.release.set()
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_no_secret_is_said(stager: Stager, server: Server, processes: Processes, status: int) -> None:
+    """Although the server repeats it in its refusal, once for good and once to be tried again."""
+    secret = "Bearer s3cr3t-of-the-user"
+    folder = stager.secret(Authorization=secret)
+    refusal = Fault(status=status, headers={"X-Error-Message": f"{secret} is wrong", "Retry-After": "0"})
+    server.add("/m.gguf", b"").always = refusal
+    file = model(str(stager.link), Url(server.url("/m.gguf"), str(folder)))
+    assert processes.start([argument(stager.root, file)]).wait() == 1
+    assert {request.headers["Authorization"] for request in server.requests} == {secret}
+    assert "s3cr3t" not in str(processes.message()) + processes.log().read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["url", "--url"], ["{}"], ["{"], ['{"files": [], "token": "x"}'], ["\udcff"]]
+)
+def test_wrong_arguments_are_told_to_the_kubelet(processes: Processes, arguments: list[str]) -> None:
+    assert processes.start(arguments).wait() == 1
     assert processes.message()["reason"] == "InvalidSource"
