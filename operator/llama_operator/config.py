@@ -30,6 +30,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stage_image: Annotated[str, msgspec.Meta(min_length=1)]
     server_images: dict[str, str] = {}
     namespaces: tuple[str, ...] = ()
+    node_paths: tuple[str, ...] = ()
+    """Folders of the nodes at or below which `spec.storage.cache.nodePath` may be; none by default."""
     lease: LeaseName = ""
     """`namespace/name` of the Lease by which replicas find their leader; empty: this process is the only one."""
     resync_seconds: Seconds = 600.0
