@@ -16,8 +16,8 @@ from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.staging import RESOURCES, literal
 
 CONTAINER_NAME = "collect"
-_ARGUMENT = 100_000
-"""Characters of one argument: Linux takes 128 KiB, and a list of links can be longer."""
+_ARGUMENT = 60_000
+"""Characters of one argument. Linux takes 128 KiB, `literal` doubles some, and a list of links can be longer."""
 _KEPT_SECONDS = 300
 _DEADLINE_SECONDS = 3600
 
@@ -30,12 +30,12 @@ def collect_job(
     The same request (JSON) is the same Job. Nothing owns it: the model that was the reason may be gone. A long request
     is in several arguments, to be joined.
     """
-    text = literal(request)
+    parts = [request[start : start + _ARGUMENT] for start in range(0, len(request), _ARGUMENT)]
     container = {
         "name": CONTAINER_NAME,
         "image": config.stage_image,
         "command": ["python", "-m", "llama_operator.stage.collect"],
-        "args": [text[start : start + _ARGUMENT] for start in range(0, len(text), _ARGUMENT)],
+        "args": [literal(part) for part in parts],
         "volumeMounts": [{"name": "models", "mountPath": ROOT}],
         "resources": RESOURCES,
         "securityContext": CONTAINER,

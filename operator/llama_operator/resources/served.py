@@ -30,7 +30,7 @@ def served(model: LlamaModel) -> str:
 def with_served(model: LlamaModel, text: str) -> LlamaModel:
     """The model with sources and storage from an annotation, and all else from its spec.
 
-    Raises `ValueError` (msgspec's `ValidationError` and `DecodeError` are) if somebody has put something else there.
+    Raises `msgspec.DecodeError` if somebody has put something else there.
     """
     members = msgspec.structs.asdict(msgspec.json.decode(text, type=Served))
     return msgspec.structs.replace(model, spec=msgspec.structs.replace(model.spec, **members))
