@@ -12,14 +12,21 @@ FIELD_MANAGER = "llama-operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "llama-operator"
 
-# On every child and pod: the LlamaModel's name. It is in the Deployment's selector, so it can never change.
+# On every child and pod: the LlamaModel's name. It is the Deployment's selector, so it can never change.
 MODEL_LABEL = f"{GROUP}/model"
 
-# What a pod is for. Servers and the pods that only stage belong to one model, and the Service must not mix them up.
+# What a pod is for: a model's servers and the pods that stage for it have the same MODEL_LABEL.
 COMPONENT_LABEL = "app.kubernetes.io/component"
 SERVER = "server"
 STAGER = "stager"
 COLLECTOR = "collector"
+
+# On a Deployment: the sources that its pods serve, and on a Job those that it stages (resources.sources).
+SOURCES = f"{GROUP}/sources"
+
+# On pod templates: names of the links on the volume that the pods use, with blanks between them. They are in use as
+# long as a pod with them exists.
+FILES = f"{GROUP}/files"
 
 # Hash of the desired object as it was last applied: tells that something was taken out of it.
 APPLIED_HASH = f"{GROUP}/applied-hash"
@@ -27,20 +34,11 @@ APPLIED_HASH = f"{GROUP}/applied-hash"
 # On the Deployment: the number of replicas that the spec asked for when it was last applied.
 REPLICAS = f"{GROUP}/replicas"
 
-# On the Deployment: sources and storage that it is built with, as JSON. It may lag behind the spec (stage first).
-SERVED = f"{GROUP}/served"
-
-# On every pod that uses staged files: the names of their links, separated by commas. They are what keeps the files.
-FILES = f"{GROUP}/files"
-
-# On the Job that stages: the fingerprint of what it stages, and where to.
-STAGES = f"{GROUP}/stages"
-
 # uid and gid of every container: `nonroot` of the distroless images, known to many policies.
 NON_ROOT = 65532
 
 # Port of llama-server in the pod and in the image (the seed's `docker run -p 8000:8000`).
 SERVER_PORT = 8000
 
-# Port on which a stager tells how far it is.
+# Port of the stager, on which it tells how far it is (api.staging.PROGRESS_PATH).
 PROGRESS_PORT = 8081

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from llama_operator.api.types import Cache, Pod, parse
+from llama_operator.api.types import parse
 from llama_operator.reconcile.drift import holds
 from llama_operator.reconcile.plan import Plan, plan
 from llama_operator.resources import build
@@ -100,9 +100,9 @@ def test_jobs_are_accepted_and_do_not_drift(server: Server, path: Path) -> None:
     assert holds(job, server("GET", location(job)))
 
 
-@pytest.mark.parametrize("cache", [Cache(claim_name="cache"), Cache(node_path="/var/lib/llama-models")], ids=str)
-def test_collectors_are_accepted(server: Server, cache: Cache) -> None:
-    job = collect_job(NAMESPACE, cache, '{"links":[]}', CONFIG, Pod(), "node-1")
+@pytest.mark.parametrize("where", [{"claim_name": "cache"}, {"node_path": "/var/models", "node": "node-1"}], ids=str)
+def test_collectors_are_accepted(server: Server, where: Any) -> None:
+    job = collect_job(namespace=NAMESPACE, **where, live=("a.gguf",), as_of=1, need=0, bucket=1, config=CONFIG)
     server("APPLY", location(job), job)
     assert holds(job, server("GET", location(job)))
 

@@ -1,4 +1,4 @@
-"""The Job that removes from a cache what no model uses."""
+"""The Job that removes from a cache what no model uses any more. It belongs to no model: those have gone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from llama_operator import constants
+from llama_operator.api.staging import Collect
 from llama_operator.api.types import Cache, Pod
 from llama_operator.config import Config
 from llama_operator.resources import pod, storage
@@ -16,26 +17,44 @@ from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.staging import RESOURCES, literal
 
 CONTAINER_NAME = "collect"
+DEADLINE_SECONDS = 3600
+"""For a node that is away. What is collected later is asked for by another Job."""
+DONE_SECONDS = 3600
+ANYWHERE = Pod()
+
 _ARGUMENT = 60_000
 """Characters of one argument. Linux takes 128 KiB, `literal` doubles some, and a list of links can be longer."""
-_KEPT_SECONDS = 300
-_DEADLINE_SECONDS = 3600
 
 
 def collect_job(
-    namespace: str, cache: Cache, request: str, config: Config, placement: Pod, node: str | None = None
+    *,
+    namespace: str,
+    claim_name: str = "",
+    node_path: str = "",
+    node: str = "",
+    live: tuple[str, ...],
+    as_of: int,
+    need: int,
+    bucket: int,
+    config: Config,
+    quota: int = 0,
+    placement: Pod = ANYWHERE,
 ) -> dict[str, Any]:
-    """It runs where `placement` lets the cache's models run; on `node`, where the cache is a folder of that node.
+    """Exactly one of `claim_name` and `node_path` is set, and `node` with the latter.
 
-    The same request (JSON) is the same Job. Nothing owns it: the model that was the reason may be gone. A long request
-    is in several arguments, to be joined.
+    `live`: names of the links that are in use as of `as_of` (Unix time, seconds). `need`: bytes to make free, on the
+    volume and below `quota` (bytes, 0 for none), least recently staged first; 0 removes all that is unused. `bucket`
+    tells one Job for this volume from the next. `placement`: where the cache's models may run, and how images are
+    pulled there.
     """
-    parts = [request[start : start + _ARGUMENT] for start in range(0, len(request), _ARGUMENT)]
+    cache = Cache(claim_name=claim_name or None, node_path=node_path or None)
+    request = Collect(ROOT, live, as_of, "Keep" if need else "Delete", need, quota)
+    text = msgspec.json.encode(request).decode()
     container = {
         "name": CONTAINER_NAME,
         "image": config.stage_image,
         "command": ["python", "-m", "llama_operator.stage.collect"],
-        "args": [literal(part) for part in parts],
+        "args": [literal(text[start : start + _ARGUMENT]) for start in range(0, len(text), _ARGUMENT)],
         "volumeMounts": [{"name": "models", "mountPath": ROOT}],
         "resources": RESOURCES,
         "securityContext": CONTAINER,
@@ -43,35 +62,41 @@ def collect_job(
     }
     spec = pod.spec(
         _placed(placement, node),
-        restartPolicy="OnFailure",
+        restartPolicy="Never",
         containers=[container],
         volumes=[{"name": "models", **storage.shared(cache)}],
     )
     labels = {
-        "app.kubernetes.io/name": "llama-collector",
+        "app.kubernetes.io/name": "llama-cache",
         constants.COMPONENT_LABEL: constants.COLLECTOR,
         constants.MANAGED_BY_LABEL: constants.MANAGED_BY,
     }
-    template = {"metadata": {"labels": {**placement.labels, **labels}, "annotations": {}}, "spec": spec}
+    volume = digest([namespace if claim_name else "", claim_name, node_path, node])
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": f"llama-collect-{digest(template)}", "namespace": namespace, "labels": labels},
+        "metadata": {"name": f"llama-cache-{volume}-{bucket}", "namespace": namespace, "labels": labels},
         "spec": {
-            "backoffLimit": 3,
-            "activeDeadlineSeconds": _DEADLINE_SECONDS,
-            "ttlSecondsAfterFinished": _KEPT_SECONDS,
-            "template": template,
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": DEADLINE_SECONDS,
+            "ttlSecondsAfterFinished": DONE_SECONDS,
+            "template": {"metadata": {"labels": {**placement.labels, **labels}}, "spec": spec},
         },
     }
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(job))
     return plain
 
 
-def _placed(placement: Pod, node: str | None) -> Pod:
-    if node is None:
+def _placed(placement: Pod, node: str) -> Pod:
+    """On this very node, whatever is wrong with it, if there is one; else as the models are."""
+    if not node:
         return msgspec.structs.replace(placement, topology_spread_constraints=())
-    field = {"key": "metadata.name", "operator": "In", "values": [node]}
-    required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
-    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
-    return msgspec.structs.replace(placement, node_selector={}, affinity=affinity, topology_spread_constraints=())
+    name = {"key": "metadata.name", "operator": "In", "values": [node]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [name]}]}}
+    return msgspec.structs.replace(
+        placement,
+        node_selector={},
+        tolerations=({"operator": "Exists"},),
+        affinity={"nodeAffinity": required},
+        topology_spread_constraints=(),
+    )

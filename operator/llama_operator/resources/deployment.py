@@ -7,9 +7,8 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, SpecError
 from llama_operator.config import Config
-from llama_operator.resources import pod, server, staging, storage
+from llama_operator.resources import pod, server, sources, staging, storage
 from llama_operator.resources.metadata import child, selector
-from llama_operator.resources.served import served
 from llama_operator.resources.volumes import volumes
 
 STAGING_DEADLINE_SECONDS = 6 * 3600
@@ -22,7 +21,10 @@ def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
         api_version="apps/v1",
         kind="Deployment",
         name=model.name,
-        annotations={constants.REPLICAS: str(model.spec.replicas), constants.SERVED: served(model)},
+        annotations={
+            constants.REPLICAS: str(model.spec.replicas),
+            constants.SOURCES: sources.written(sources.of(model)),
+        },
         spec={
             "replicas": model.spec.replicas,
             "revisionHistoryLimit": 3,

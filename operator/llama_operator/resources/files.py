@@ -44,11 +44,6 @@ def downloads(model: LlamaModel) -> list[File]:
     return [file for file in files(model) if file.links]
 
 
-def links(model: LlamaModel) -> tuple[str, ...]:
-    """Names of all links that the model's pods use, sorted, each once."""
-    return tuple(sorted({link for file in files(model) for link in file.links}))
-
-
 def _file(model: LlamaModel, field: str, source: Source) -> File:
     role = _role(model, field)
     if source.volume:

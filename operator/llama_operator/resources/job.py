@@ -9,7 +9,7 @@ import msgspec
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, Pod
 from llama_operator.config import Config
-from llama_operator.resources import pod, staging, storage
+from llama_operator.resources import pod, sources, staging, storage
 from llama_operator.resources.metadata import child, digest, selector
 from llama_operator.resources.volumes import volumes
 
@@ -21,9 +21,10 @@ _NAME_LENGTH = 63
 def stage_job(model: LlamaModel, config: Config) -> dict[str, Any]:
     """Without accelerators, on the nodes that the servers may use, and if possible beside one of them.
 
-    A Job's template cannot be changed, so each has a name of its own. Raises `SpecError` as `build` does.
+    Its name is that of the sources, so a Job for others is another Job. Raises `SpecError` as `build` does.
     """
     storage.check(model, config)
+    files = sources.written(sources.of(model))
     template = pod.template(
         model,
         constants.STAGER,
@@ -34,14 +35,14 @@ def stage_job(model: LlamaModel, config: Config) -> dict[str, Any]:
             volumes=volumes(model),
         ),
     )
-    end = f"-stage-{digest(template)}"
+    end = f"-stage-{digest([model.name, files])}"
     return child(
         model,
         api_version="batch/v1",
         kind="Job",
         name=model.name[: _NAME_LENGTH - len(end)].rstrip("-") + end,
         component=constants.STAGER,
-        annotations={constants.STAGES: staging.fingerprint(model)},
+        annotations={constants.SOURCES: files},
         spec={"backoffLimit": _FOREVER, "template": template},
     )
 

@@ -8,8 +8,7 @@ import msgspec
 
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, Pod
-from llama_operator.resources import security
-from llama_operator.resources.files import links
+from llama_operator.resources import security, staging
 from llama_operator.resources.metadata import labels, stamped
 
 Object = dict[str, Any]
@@ -17,7 +16,7 @@ Object = dict[str, Any]
 
 def template(model: LlamaModel, component: str, spec: Object) -> Object:
     """A pod template of the model, decorated as the user wants it."""
-    pod, names = model.spec.pod, ",".join(links(model))
+    pod, names = model.spec.pod, staging.links(model)
     annotations = dict(pod.annotations) | ({constants.FILES: names} if names else {})
     # The stamp tells pods of this version of the template from older ones (see reconcile.status).
     return stamped(

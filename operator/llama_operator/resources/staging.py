@@ -12,9 +12,8 @@ import msgspec
 from llama_operator.api import staging as api
 from llama_operator.api.types import LlamaModel
 from llama_operator.constants import PROGRESS_PORT
-from llama_operator.resources import quantity, storage
-from llama_operator.resources.files import ROOT, File, downloads, files, links
-from llama_operator.resources.metadata import digest
+from llama_operator.resources import storage
+from llama_operator.resources.files import ROOT, File, downloads, files
 from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.volumes import for_stager, secrets_folder
 
@@ -46,17 +45,13 @@ def request(model: LlamaModel) -> api.Request:
     wanted = tuple(api.File(file.role, file.field, file.path, _source(file), _sha256(file)) for file in files(model))
     if not downloads(model):
         return api.Request(wanted, port=PROGRESS_PORT)
-    return api.Request(wanted, root=ROOT, quota=_quota(model), port=PROGRESS_PORT)
+    cache = model.spec.storage.cache if model.spec.storage else None
+    return api.Request(wanted, root=ROOT, quota=storage.quota(cache) if cache else 0, port=PROGRESS_PORT)
 
 
-def stages_first(model: LlamaModel) -> bool:
-    """Whether a new source can be staged beside the servers of the old one: by a Job, on a volume that stays."""
-    return model.spec.storage is not None and bool(downloads(model)) and not storage.exclusive(model)
-
-
-def fingerprint(model: LlamaModel) -> str:
-    """Changes with what is staged and where to, and with nothing else: not with Secrets, quotas, scales or roles."""
-    return digest([storage.staged(model), links(model)])
+def links(model: LlamaModel) -> str:
+    """Names of the links that the model's pods use, with blanks between them: the annotation `constants.FILES`."""
+    return " ".join(sorted({link for file in files(model) for link in file.links}))
 
 
 def _source(file: File) -> api.Url | api.HuggingFace | api.S3 | api.InPlace:
@@ -78,9 +73,3 @@ def _sha256(file: File) -> str:
     source = file.source
     member = source.url or source.hugging_face or source.s3 or source.oci or source.volume
     return member.sha256 or "" if member else ""
-
-
-def _quota(model: LlamaModel) -> int:
-    """In bytes; 0 for none."""
-    cache = model.spec.storage.cache if model.spec.storage else None
-    return int(quantity.parse(cache.quota)) if cache and cache.quota is not None else 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from llama_operator.api.types import Cache, LlamaModel, SpecError
 from llama_operator.config import Config
+from llama_operator.resources import quantity
 from llama_operator.resources.metadata import child
 
 Object = dict[str, Any]
@@ -62,7 +63,6 @@ def check(model: LlamaModel, config: Config) -> None:
     )
 
 
-def exclusive(model: LlamaModel) -> bool:
-    """Whether one pod alone can have the volume: not even a second one on the same node."""
-    storage = model.spec.storage
-    return bool(storage and storage.claim and "ReadWriteOncePod" in storage.claim.access_modes)
+def quota(cache: Cache) -> int:
+    """In bytes; 0 for none."""
+    return int(quantity.parse(cache.quota)) if cache.quota is not None else 0

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from llama_operator.api.types import parse
-from llama_operator.resources.files import downloads, files, links
+from llama_operator.resources.files import downloads, files
+from llama_operator.resources.staging import links
 from tests.unit.resources.models import model, raw
 
 URL = {"url": {"url": "http://a/m.gguf"}}
@@ -20,8 +21,7 @@ TOKEN = {"tokenSecretRef": {"name": "hf", "key": "token"}}
 def link(source: Any, namespace: str = "default") -> str:
     manifest = raw(source=source)
     manifest["metadata"]["namespace"] = namespace
-    [name] = links(parse(manifest))
-    return name
+    return links(parse(manifest))
 
 
 def test_all_files_with_their_roles() -> None:
@@ -89,14 +89,18 @@ def test_each_part_of_a_split_model_has_a_link(source: Any) -> None:
 
 @pytest.mark.parametrize("name", ["m-00001-of-00003.gguf.bak", "m-00001-of-3.gguf", "x?y=-00001-of-00003.gguf"])
 def test_what_only_looks_split_is_one_file(name: str) -> None:
-    assert len(links(model(source={"url": {"url": f"http://a/{name}"}}))) == 1
+    [file] = files(model(source={"url": {"url": f"http://a/{name}"}}))
+    assert file.links == (file.path.removeprefix("/models/"),)
 
 
 def test_what_is_served_in_place_has_no_link() -> None:
     made = model(source=VOLUME, projector={"source": IMAGE}, draft={"source": URL})
     assert [file.role for file in downloads(made)] == ["draft"]
-    assert links(model(source=VOLUME)) == ()
+    assert links(model(source=VOLUME)) == ""
 
 
-def test_the_same_file_twice_has_one_link() -> None:
-    assert len(links(model(source=URL, draft={"source": URL}))) == 1
+def test_all_links_are_named_once() -> None:
+    split = {"url": {"url": "http://a/m-00001-of-00002.gguf"}}
+    made = model(source=URL, draft={"source": URL}, projector={"source": split}, adapters=[])
+    assert links(made).split() == sorted({link for file in files(made) for link in file.links})
+    assert len(links(made).split()) == 3

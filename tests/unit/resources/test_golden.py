@@ -15,7 +15,6 @@ import yaml
 from llama_operator.api.types import parse
 from llama_operator.resources import build
 from llama_operator.resources.job import stage_job
-from llama_operator.resources.staging import stages_first
 from tests.unit.resources.models import CONFIG, EXAMPLES, example
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -24,7 +23,7 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_children_of_the_example(path: Path) -> None:
     model = parse(example(path))
-    children = build(model, CONFIG) + ([stage_job(model, CONFIG)] if stages_first(model) else [])
+    children = build(model, CONFIG) + ([stage_job(model, CONFIG)] if model.spec.storage else [])
     text = yaml.safe_dump_all(children, sort_keys=False, width=110, explicit_start=True)
     file = GOLDEN / path.name
     if os.environ.get("UPDATE_GOLDEN"):

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from llama_operator import constants
-from llama_operator.api.types import Cache, Pod, SpecError, parse
-from llama_operator.resources import build
+from llama_operator.api.staging import Collect
+from llama_operator.api.types import Pod, SpecError, parse
+from llama_operator.resources import build, sources
 from llama_operator.resources.collect import collect_job
 from llama_operator.resources.job import stage_job
-from llama_operator.resources.staging import fingerprint
 from tests.unit.resources.models import CONFIG, UID, expand, model, raw
 
 CACHE: dict[str, Any] = {"storage": {"cache": {"claimName": "cache"}}}
@@ -47,7 +47,8 @@ def test_the_job_is_the_models() -> None:
     assert (owner["uid"], owner["controller"]) == (UID, True)
     for labels in (made["metadata"]["labels"], made["spec"]["template"]["metadata"]["labels"]):
         assert (labels[constants.MODEL_LABEL], labels[constants.COMPONENT_LABEL]) == ("tiny", "stager")
-    assert made["metadata"]["annotations"][constants.STAGES] == fingerprint(model(**CACHE))
+    told = sources.read(made["metadata"]["annotations"][constants.SOURCES])
+    assert told == sources.of(model(**CACHE))
 
 
 def test_the_job_runs_the_stager_of_the_servers() -> None:
@@ -87,18 +88,18 @@ def test_names_are_names(name: str) -> None:
     assert "--stage-" not in made
 
 
-def test_a_job_that_would_be_another_has_another_name() -> None:
-    """A Job's template is immutable, and long names of models are cut."""
+def test_a_job_for_other_sources_has_another_name() -> None:
+    """A Job's template is immutable. Long names of models are cut, and yet two models have two Jobs."""
     jobs = [
         job(),
         job(source={"url": {"url": "http://b/m.gguf"}}),
-        job(pod={"nodeSelector": {"disk": "ssd"}}),
-        job(storage={"cache": {"claimName": "cache", "quota": "1Gi"}}),
+        job(storage={"cache": {"claimName": "other"}}),
         job("x" * 62 + "a"),
         job("x" * 62 + "b"),
     ]
     assert len({made["metadata"]["name"] for made in jobs}) == len(jobs)
-    assert job()["metadata"]["name"] == job(replicas=5, service={"port": 80})["metadata"]["name"]
+    same = job(replicas=5, service={"port": 80}, pod={"nodeSelector": {"disk": "ssd"}})
+    assert job()["metadata"]["name"] == same["metadata"]["name"]
 
 
 def test_the_job_goes_on_as_long_as_it_takes() -> None:
@@ -113,9 +114,15 @@ def test_a_folder_that_is_not_given_is_refused_here_too() -> None:
         job(storage={"cache": {"nodePath": "/var/models"}})
 
 
-def collect(request: str = "{}", node: str | None = None, cache: Cache | None = None) -> dict[str, Any]:
-    placement = msgspec.convert(PLACEMENT, Pod)
-    return collect_job("team-a", cache or Cache(claim_name="cache"), request, CONFIG, placement, node)
+def collect(**changed: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {"namespace": "team-a", "live": ("a.gguf",), "as_of": 1_000, "need": 0, "bucket": 7}
+    where = {} if "node_path" in changed else {"claim_name": "cache"}
+    return collect_job(**usual | where | changed, config=CONFIG)
+
+
+def asked(made: dict[str, Any]) -> Collect:
+    arguments = [expand(argument, {"A": "secret"}) for argument in pod(made)["containers"][0]["args"]]
+    return msgspec.json.decode("".join(arguments), type=Collect)
 
 
 def test_a_collector_belongs_to_no_model() -> None:
@@ -127,32 +134,51 @@ def test_a_collector_belongs_to_no_model() -> None:
         assert constants.MODEL_LABEL not in labels
 
 
+def test_a_collector_is_told_what_is_in_use() -> None:
+    assert asked(collect()) == Collect("/models", ("a.gguf",), 1_000, "Delete")
+    assert asked(collect(need=5, quota=9)) == Collect("/models", ("a.gguf",), 1_000, "Keep", 5, 9)
+
+
 def test_a_collector_writes_to_the_cache() -> None:
-    made = pod(collect(cache=Cache(node_path="/var/models"), node="node-1"))
+    made = pod(collect(node_path="/var/models", node="node-1"))
     assert made["volumes"] == [{"name": "models", "hostPath": {"path": "/var/models", "type": "Directory"}}]
     assert made["containers"][0]["volumeMounts"] == [{"name": "models", "mountPath": "/models"}]
+    [volume] = pod(collect())["volumes"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "cache"}
 
 
 def test_a_collector_goes_where_the_models_may() -> None:
-    anywhere = pod(collect())
-    assert (anywhere["nodeSelector"], anywhere["affinity"]) == (PLACEMENT["nodeSelector"], PLACEMENT["affinity"])
-    there = pod(collect(node="node-1"))
-    [term] = there["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    placement = msgspec.convert(PLACEMENT, Pod)
+    made = pod(collect(placement=placement))
+    kept = ("nodeSelector", "affinity", "tolerations", "imagePullSecrets", "serviceAccountName")
+    assert {key: made[key] for key in kept} == {key: PLACEMENT[key] for key in kept}
+    assert "topologySpreadConstraints" not in made
+
+
+def test_a_collector_for_a_folder_goes_to_its_node_whatever_is_wrong_with_it() -> None:
+    placement = msgspec.convert(PLACEMENT, Pod)
+    made = pod(collect(node_path="/var/models", node="node-1", placement=placement))
+    [term] = made["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term == {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}
-    assert "nodeSelector" not in there
-    assert there["tolerations"] == anywhere["tolerations"] == PLACEMENT["tolerations"]
+    assert made["tolerations"] == [{"operator": "Exists"}]
+    assert "nodeSelector" not in made
+    assert made["imagePullSecrets"] == PLACEMENT["imagePullSecrets"]
 
 
-def test_the_same_collection_is_the_same_job() -> None:
-    names = {collect(*args)["metadata"]["name"] for args in (("{}",), ("{}",), ("[]",), ("{}", "node-1"))}
-    assert len(names) == 3
+def test_each_volume_and_each_time_has_its_job() -> None:
+    folder = {"node_path": "/var/models", "node": "node-1"}
+    jobs = [collect(), collect(bucket=8), collect(namespace="b"), collect(claim_name="b"), collect(**folder)]
+    jobs.append(collect(**folder | {"node": "node-2"}))
+    assert len({made["metadata"]["name"] for made in jobs}) == len(jobs)
+    same = [collect(live=()), collect(as_of=5, need=6)]
+    assert {made["metadata"]["name"] for made in same} == {jobs[0]["metadata"]["name"]}
+    assert collect(**folder, namespace="b")["metadata"]["name"] == jobs[4]["metadata"]["name"]
 
 
 @pytest.mark.parametrize("before", range(3))
 def test_a_long_list_of_links_fits(before: int) -> None:
     """Linux takes arguments of 128 KiB at most, and the kubelet expands each for itself."""
-    request = "x" * before + "$(A)" * 60_000
-    arguments = pod(collect(request))["containers"][0]["args"]
-    assert len(arguments) > 1
-    assert max(map(len, arguments)) < 128 * 1024
-    assert "".join(expand(argument, {"A": "secret"}) for argument in arguments) == request
+    live = ("x" * before, *["$(A)"] * 60_000)
+    made = collect(live=live)
+    assert max(len(argument) for argument in pod(made)["containers"][0]["args"]) < 128 * 1024
+    assert asked(made).live == live

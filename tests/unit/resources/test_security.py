@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from llama_operator.api.types import Cache, Pod, parse
+from llama_operator.api.types import parse
 from llama_operator.resources import build
 from llama_operator.resources.collect import collect_job
 from llama_operator.resources.job import stage_job
@@ -19,9 +19,8 @@ from tests.unit.resources.pod_security import Object, violations
 
 def pod_specs(manifest: Object) -> list[Object]:
     """Of the servers, and of the Job that stages."""
-    parsed = parse(manifest)
-    made = [child for child in build(parsed, CONFIG) if child["kind"] == "Deployment"] + [stage_job(parsed, CONFIG)]
-    specs: list[Object] = [child["spec"]["template"]["spec"] for child in made]
+    made = [child for child in build(parse(manifest), CONFIG) if child["kind"] == "Deployment"]
+    specs: list[Object] = [child["spec"]["template"]["spec"] for child in [*made, stage_job(parse(manifest), CONFIG)]]
     return specs
 
 
@@ -30,7 +29,7 @@ def pod_spec(manifest: Object) -> Object:
 
 
 def collector() -> Object:
-    job = collect_job("default", Cache(claim_name="cache"), "{}", CONFIG, Pod(), "node-1")
+    job = collect_job(namespace="default", claim_name="cache", live=(), as_of=0, need=0, bucket=0, config=CONFIG)
     spec: Object = job["spec"]["template"]["spec"]
     return spec
 

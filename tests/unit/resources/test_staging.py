@@ -11,7 +11,7 @@ import pytest
 from llama_operator.api import staging as api
 from llama_operator.api.types import SpecError
 from llama_operator.resources import build
-from llama_operator.resources.staging import container, fingerprint, request, stages_first
+from llama_operator.resources.staging import container, request
 from tests.unit.resources.models import CONFIG, model
 
 URL: dict[str, Any] = {"url": "http://a/m.gguf"}
@@ -19,7 +19,6 @@ HUB: dict[str, Any] = {"repo": "a/b", "file": "m.gguf"}
 VOLUME = {"volume": {"claimName": "library", "path": "m.gguf"}}
 TOKEN = {"tokenSecretRef": {"name": "hf", "key": "t"}}
 CREDENTIALS = {"credentialsSecretRef": {"name": "s"}}
-CLAIM = {"storage": {"claim": {"size": "1Gi"}}}
 CACHE = {"storage": {"cache": {"claimName": "cache"}}}
 
 
@@ -93,47 +92,6 @@ def test_progress_is_told_on_the_port_of_the_request() -> None:
     assert container(made, "image")["ports"] == [
         {"name": "progress", "containerPort": request(made).port, "protocol": "TCP"}
     ]
-
-
-@pytest.mark.parametrize(
-    ("spec", "first"),
-    [
-        ({}, False),
-        (CLAIM, True),
-        (CACHE, True),
-        ({"storage": {"cache": {"nodePath": "/a"}}}, True),
-        ({"storage": {"claim": {"size": "1Gi", "accessModes": ["ReadWriteOncePod"]}}}, False),
-        ({**CACHE, "source": VOLUME}, False),
-        ({**CACHE, "source": VOLUME, "draft": {"source": {"url": URL}}}, True),
-    ],
-)
-def test_what_can_be_staged_beside_servers(spec: Any, first: bool) -> None:
-    assert stages_first(model(**spec)) is first
-
-
-BEFORE: dict[str, Any] = {"source": {"huggingFace": HUB | TOKEN}, **CACHE}
-SAME: list[Any] = [
-    {"source": {"huggingFace": {**HUB, "tokenSecretRef": {"name": "other", "key": "t"}}}},
-    {"storage": {"cache": {"claimName": "cache", "quota": "1Gi", "whenUnused": "Delete"}}},
-    {"draft": {"source": VOLUME}},
-    {"replicas": 0, "engine": {"slots": 2}},
-]
-OTHER: list[Any] = [
-    {"source": {"huggingFace": {**HUB, **TOKEN, "revision": "v2"}}},
-    {"storage": {"cache": {"claimName": "other"}}},
-    CLAIM,
-    {"draft": {"source": {"url": URL}}},
-]
-
-
-@pytest.mark.parametrize("change", SAME, ids=str)
-def test_what_needs_no_staging_keeps_the_fingerprint(change: Any) -> None:
-    assert fingerprint(model(**BEFORE | change)) == fingerprint(model(**BEFORE))
-
-
-@pytest.mark.parametrize("change", OTHER, ids=str)
-def test_what_needs_staging_changes_the_fingerprint(change: Any) -> None:
-    assert fingerprint(model(**BEFORE | change)) != fingerprint(model(**BEFORE))
 
 
 @pytest.mark.parametrize(
