@@ -237,7 +237,7 @@ def parse(obj: dict[str, Any]) -> LlamaModel:
 
 def _check(spec: Spec) -> None:
     """What the types cannot say: that exactly one member of some objects is set."""
-    for field, source in sources(spec):
+    for _, field, source in sources(spec):
         _exactly_one(field, source)
         if source.hugging_face:
             _exactly_one(f"{field}.huggingFace", source.hugging_face, ("file", "quantization"))
@@ -247,12 +247,16 @@ def _check(spec: Spec) -> None:
             _exactly_one("spec.storage.cache", spec.storage.cache, ("claim_name", "node_path"))
 
 
-def sources(spec: Spec) -> list[tuple[str, Source]]:
-    """All sources, each with its JSON path: the model's first, then projector, adapters and draft."""
-    found = [("spec.source", spec.source)]
-    found += [("spec.projector.source", spec.projector.source)] if spec.projector else []
-    found += [(f"spec.adapters[{number}].source", adapter.source) for number, adapter in enumerate(spec.adapters)]
-    return found + ([("spec.draft.source", spec.draft.source)] if spec.draft else [])
+def sources(spec: Spec) -> list[tuple[str, str, Source]]:
+    """All sources, each with its role and its JSON path: the model's first, then projector, adapters and draft."""
+    found = [("model", "spec.source", spec.source)]
+    if spec.projector:
+        found.append(("projector", "spec.projector.source", spec.projector.source))
+    for number, adapter in enumerate(spec.adapters):
+        found.append((f"adapter/{adapter.name}", f"spec.adapters[{number}].source", adapter.source))
+    if spec.draft:
+        found.append(("draft", "spec.draft.source", spec.draft.source))
+    return found
 
 
 def _exactly_one(field: str, holder: msgspec.Struct, members: tuple[str, ...] = ()) -> None:

@@ -36,7 +36,7 @@ class File:
 
 def files(model: LlamaModel) -> list[File]:
     """The model's file first, then those of projector, adapters and draft."""
-    return [_file(model, field, source) for field, source in sources(model.spec)]
+    return [_file(model.namespace, *wanted) for wanted in sources(model.spec)]
 
 
 def downloads(model: LlamaModel) -> list[File]:
@@ -44,31 +44,23 @@ def downloads(model: LlamaModel) -> list[File]:
     return [file for file in files(model) if file.links]
 
 
-def _file(model: LlamaModel, field: str, source: Source) -> File:
-    role = _role(model, field)
+def _file(namespace: str, role: str, field: str, source: Source) -> File:
     if source.volume:
         return File(role, field, source, f"/volumes/{role}/{source.volume.path}", ())
     if source.oci:
         return File(role, field, source, f"/images/{role}/{source.oci.path}", ())
-    names = _links(source, model.namespace)
+    names = _links(source, namespace)
     return File(role, field, source, f"{ROOT}/{names[0]}", names)
-
-
-def _role(model: LlamaModel, field: str) -> str:
-    adapters = {f"spec.adapters[{n}].source": f"adapter/{a.name}" for n, a in enumerate(model.spec.adapters)}
-    return {"spec.source": "model", "spec.projector.source": "projector", "spec.draft.source": "draft", **adapters}[
-        field
-    ]
 
 
 def _links(source: Source, namespace: str) -> tuple[str, ...]:
     """Not named after the Secrets: the same file by another token is the same file.
 
-    But what only some may read must not be found by another namespace that shares a folder of the node, so that
-    namespace is part of the name where there is a Secret.
+    But what only some may read must not be found by another namespace that shares a folder of the node. So the
+    namespace is part of the name where there is a Secret, and for S3, where the pod's own identity may be the key.
     """
     public, secret = _without_secrets(source)
-    stem = digest([public, namespace] if secret else public)
+    stem = digest([public, namespace] if secret or source.s3 else public)
     parts = _parts(source)
     if not parts:
         return (f"{stem}.gguf",)

@@ -68,6 +68,8 @@ def test_what_needs_a_secret_is_not_found_by_other_namespaces() -> None:
     assert link({"huggingFace": HUB}, "a") == link({"huggingFace": HUB}, "b")
     private = {link({"huggingFace": HUB | TOKEN}, namespace) for namespace in ("a", "b")}
     assert len(private | {link({"huggingFace": HUB}, "a")}) == 3
+    by_identity = {"s3": {"uri": "s3://abc/m.gguf"}}
+    assert link(by_identity, "a") != link(by_identity, "b")
 
 
 @pytest.mark.parametrize(

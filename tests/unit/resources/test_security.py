@@ -19,9 +19,8 @@ from tests.unit.resources.pod_security import Object, violations
 
 def pod_specs(manifest: Object) -> list[Object]:
     """Of the servers, and of the Job that stages."""
-    made = [child for child in build(parse(manifest), CONFIG) if child["kind"] == "Deployment"]
-    specs: list[Object] = [child["spec"]["template"]["spec"] for child in [*made, stage_job(parse(manifest), CONFIG)]]
-    return specs
+    deployment = next(child for child in build(parse(manifest), CONFIG) if child["kind"] == "Deployment")
+    return [owner["spec"]["template"]["spec"] for owner in (deployment, stage_job(parse(manifest), CONFIG))]
 
 
 def pod_spec(manifest: Object) -> Object:
@@ -35,7 +34,7 @@ def collector() -> Object:
 
 
 def containers(spec: Object) -> list[Object]:
-    return spec.get("initContainers", []) + spec["containers"]
+    return [*spec.get("initContainers", []), *spec["containers"]]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
