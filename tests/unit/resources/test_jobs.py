@@ -20,7 +20,7 @@ NODES: dict[str, Any] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nod
 PLACEMENT: dict[str, Any] = {
     "labels": {"team": "a"},
     "nodeSelector": {"disk": "ssd"},
-    "tolerations": [{"operator": "Exists"}],
+    "tolerations": [{"key": "gpu", "operator": "Exists"}],
     "affinity": {"nodeAffinity": NODES, "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}},
     "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
     "priorityClassName": "high",
