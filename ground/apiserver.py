@@ -174,6 +174,7 @@ def _apiserver_flags(home: Path, etcd: str, port: int, *, controllers: bool) -> 
         f"--audit-policy-file={home / 'audit-policy.yaml'}",
         f"--audit-log-path={home / 'audit.log'}",
         "--audit-log-mode=blocking",
+        "--feature-gates=ImageVolume=true",  # on by default from Kubernetes 1.35
         # One file, so that a place in it stays the same: 0 would mean 100 MB.
         "--audit-log-maxsize=4096",
     ]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,8 @@ FORMS = {
 """Patterns that are told in words, because they are long and everywhere."""
 
 Schema = dict[str, Any]
+Places = dict[int, tuple[str, Schema]]
+"""Path of the section about a schema, and the schema, by its identity; in order."""
 
 
 def main() -> None:
@@ -55,19 +56,20 @@ def render() -> str:
     schema = definition["schema"]["openAPIV3Schema"]
     parts = [HEAD.format(description=schema["description"])]
     parts += [f"- {rule['message']}\n" for rule in schema["x-kubernetes-validations"]]
+    places: Places = {}
     for name in ("spec", "status"):
-        parts += sections(name, schema["properties"][name])
+        place(name, schema["properties"][name], places)
+    parts += [section(path, inner, places) for path, inner in places.values()]
     parts += [columns(definition), conditions()]
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 
 
-def sections(path: str, schema: Schema) -> Iterator[str]:
-    """This object, then those in it."""
-    yield section(path, schema)
+def place(path: str, schema: Schema, places: Places) -> None:
+    """A section for this object, and for those in it; one for what the CRD says once for several places (an alias)."""
+    places.setdefault(id(schema), (path, schema))
     for name, inner in schema["properties"].items():
         if has_section(inner):
-            below = f"{path}.{name}[]" if "items" in inner else f"{path}.{name}"
-            yield from sections(below, inner.get("items", inner))
+            place(f"{path}.{name}[]" if "items" in inner else f"{path}.{name}", inner.get("items", inner), places)
 
 
 def has_section(schema: Schema) -> bool:
@@ -80,7 +82,7 @@ def anchor(path: str) -> str:
     return "#" + "".join(letter for letter in path.lower() if letter.isalnum())
 
 
-def section(path: str, schema: Schema) -> str:
+def section(path: str, schema: Schema, places: Places) -> str:
     lines = [f"## {path}", ""]
     if "description" in schema:
         lines += [schema["description"], ""]
@@ -88,11 +90,11 @@ def section(path: str, schema: Schema) -> str:
     lines += [f"- {message}" for message in messages] + ([""] if messages else [])
     lines += ["| field | type | default | |", "|---|---|---|---|"]
     required = schema.get("required", [])
-    lines += [row(path, name, inner, name in required) for name, inner in schema["properties"].items()]
+    lines += [row(name, inner, name in required, places) for name, inner in schema["properties"].items()]
     return "\n".join(lines)
 
 
-def row(path: str, name: str, schema: Schema, required: bool) -> str:
+def row(name: str, schema: Schema, required: bool, places: Places) -> str:
     # The item's own limits; those of an object are told in its section.
     item = schema.get("items") or schema.get("additionalProperties") or {}
     each = ["each " + ", ".join(limits(item))] if "properties" not in item and limits(item) else []
@@ -100,7 +102,8 @@ def row(path: str, name: str, schema: Schema, required: bool) -> str:
     rules = [] if "properties" in schema else [rule["message"] for rule in schema.get("x-kubernetes-validations", [])]
     text = schema["description"] + (f" ({told})" if told else "") + "".join(f"<br>- {rule}" for rule in rules)
     default = "**required**" if required else shown(schema["default"]) if schema.get("default") else ""
-    field = f"[`{name}`]({anchor(f'{path}.{name}')})" if has_section(schema) else f"`{name}`"
+    told_in = places.get(id(schema.get("items", schema)))
+    field = f"[`{name}`]({anchor(told_in[0])})" if told_in else f"`{name}`"
     return f"| {field} | {kind(schema)} | {default} | {text.replace('|', chr(92) + '|')} |"
 
 

@@ -13,8 +13,11 @@ import pytest
 from kubernetes import client
 
 from llama_operator.api.types import parse
+from llama_operator.reconcile.drift import holds
 from llama_operator.reconcile.plan import Plan, plan
 from llama_operator.resources import build
+from llama_operator.resources.collect import collect_job
+from llama_operator.resources.job import stage_job
 from tests.integration.server import Object, RefusedError, Server
 from tests.unit.resources.models import CONFIG, EXAMPLES, example, raw
 
@@ -24,6 +27,7 @@ COLLECTIONS = {
     "Deployment": f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
     "Service": f"/api/v1/namespaces/{NAMESPACE}/services",
     "Ingress": f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses",
+    "Job": f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs",
 }
 NOTHING = Plan([], [])
 
@@ -69,7 +73,7 @@ def observe(server: Server, name: str) -> list[Object]:
     found = []
     for collection in COLLECTIONS.values():
         for item in server("GET", collection)["items"]:
-            if item["metadata"]["labels"]["llama-operator.dev/model"] == name:
+            if item["metadata"]["labels"].get("llama-operator.dev/model") == name:
                 found.append(server("GET", f"{collection}/{item['metadata']['name']}"))
     return found
 
@@ -90,17 +94,38 @@ def test_children_are_accepted_and_do_not_drift(server: Server, path: Path) -> N
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_jobs_are_accepted_and_do_not_drift(server: Server, path: Path) -> None:
+    job = staging_job(path)
+    server("APPLY", location(job), job)
+    assert holds(job, server("GET", location(job)))
+
+
+@pytest.mark.parametrize("where", [{"claim_name": "cache"}, {"node_path": "/var/models", "node": "node-1"}], ids=str)
+def test_collectors_are_accepted(server: Server, where: Any) -> None:
+    job = collect_job(namespace=NAMESPACE, **where, live=("a.gguf",), as_of=1, need=0, bucket=1, config=CONFIG)
+    server("APPLY", location(job), job)
+    assert holds(job, server("GET", location(job)))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_pods_are_admitted_by_pod_security_restricted(server: Server, path: Path) -> None:
     deployment = next(child for child in desired(path) if child["kind"] == "Deployment")
-    template = deployment["spec"]["template"]
-    manifest = {"metadata": {**template["metadata"], "name": "probe"}, "spec": template["spec"]}
-    pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
-    admitted = server("POST", pods, manifest, dry_run=True)
-    assert [c["name"] for c in admitted["spec"]["containers"]] == ["llama-server"]
-    for container in manifest["spec"]["containers"]:
-        container["securityContext"] = {}
-    with pytest.raises(RefusedError, match='violates PodSecurity "restricted'):
-        server("POST", pods, manifest, dry_run=True)
+    for owner, names in ((deployment, ["llama-server"]), (staging_job(path), ["stage"])):
+        template = owner["spec"]["template"]
+        manifest = {"metadata": {**template["metadata"], "name": "probe"}, "spec": template["spec"]}
+        pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        admitted = server("POST", pods, manifest, dry_run=True)
+        assert [c["name"] for c in admitted["spec"]["containers"]] == names
+        for container in manifest["spec"]["containers"]:
+            container["securityContext"] = {}
+        with pytest.raises(RefusedError, match='violates PodSecurity "restricted'):
+            server("POST", pods, manifest, dry_run=True)
+
+
+def staging_job(path: Path) -> Object:
+    manifest = example(path)
+    manifest["metadata"]["namespace"] = NAMESPACE
+    return stage_job(parse(manifest), CONFIG)
 
 
 def test_one_model_through_all_examples(server: Server) -> None:

@@ -120,6 +120,40 @@ def test_defaults_of_a_hugging_face_source(server: Server) -> None:
     assert spec["storage"]["claim"]["accessModes"] == ["ReadWriteOnce"]
 
 
+def test_defaults_of_adapters_and_caches(server: Server) -> None:
+    adapter = {"name": "a", "source": {"s3": {"uri": "s3://bucket/a.gguf"}}}
+    model = minimal("more", adapters=[adapter], storage={"cache": {"claimName": "cache"}})
+    spec = create(server, model, dry_run=True)["spec"]
+    assert spec["adapters"] == [{**adapter, "scale": "1.0"}]
+    assert spec["storage"]["cache"] == {"claimName": "cache", "whenUnused": "Keep"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"url": {"url": "http://files/m-00001-of-00003.gguf?token=a"}},
+        {"url": {"url": "http://files/m-00001-of-00003.gguf.txt", "sha256": "0" * 64}},
+        {"huggingFace": {"repo": "a/b", "file": "q4/m-00001-of-00001.gguf"}},
+        {"huggingFace": {"repo": "a/b", "quantization": "UD-IQ2_XXS"}},
+        {"s3": {"uri": "s3://my.bucket/a b/\u00e9-00001-of-00099.gguf"}},
+        {"oci": {"image": "a", "path": "m-00001-of-00010.gguf"}},
+        {"volume": {"claimName": "a", "path": "b/..m-00001-of-00002.gguf"}},
+    ],
+    ids=str,
+)
+def test_sources_that_are_accepted_everywhere(server: Server, source: Object) -> None:
+    parts = {"projector": {"source": source}, "draft": {"source": source}}
+    adapters = [{"name": f"a{number}", "source": source, "scale": "-0.25"} for number in range(8)]
+    model = minimal("everywhere", source=source, adapters=adapters, **parts)
+    assert create(server, model, dry_run=True)["spec"]["draft"].keys() == {"source"}
+
+
+@pytest.mark.parametrize("quota", [1, "10Gi", "500G", 10**12])
+def test_quotas(server: Server, quota: int | str) -> None:
+    model = minimal("quota", storage={"cache": {"nodePath": "/var/lib/llama-models", "quota": quota}})
+    assert create(server, model, dry_run=True)["spec"]["storage"]["cache"]["quota"] == quota
+
+
 def test_scale_subresource(server: Server) -> None:
     """What `kubectl scale` and a HorizontalPodAutoscaler use."""
     create(server, minimal("scaled"))
@@ -166,20 +200,27 @@ def test_conditions_are_complete(server: Server, missing: str) -> None:
 def test_printer_columns(server: Server) -> None:
     """What `kubectl get llama` shows: the server computes it, kubectl prints it."""
     create(server, minimal("printed"))
-    status = {"conditions": [CONDITION], "readyReplicas": 0, "url": "http://printed", "model": {"name": "Tiny"}}
+    status = {
+        "state": "Stalled: DigestMismatch",
+        "conditions": [CONDITION],
+        "readyReplicas": 0,
+        "url": "http://printed",
+        "model": {"name": "Tiny", "summary": "llama 7.2B Q4_K_M"},
+    }
     server("PATCH", f"{MODELS}/printed/status", {"status": status})
     table = server("GET", f"{MODELS}/printed", accept="application/json;as=Table;v=v1;g=meta.k8s.io")
     columns = {column["name"]: column for column in table["columnDefinitions"]}
     cells = dict(zip(columns, table["rows"][0]["cells"], strict=True))
     usual = [name for name, column in columns.items() if column["priority"] == 0]
-    assert usual == ["Name", "Status", "Ready", "Desired", "URL", "Age"]
+    assert usual == ["Name", "Status", "Ready", "Desired", "Model", "URL", "Age"]
     assert {name: cells[name] for name in columns if name != "Age"} == {
         "Name": "printed",
-        "Status": "DigestMismatch",
+        "Status": "Stalled: DigestMismatch",
         "Ready": 0,
         "Desired": 1,
+        "Model": "llama 7.2B Q4_K_M",
         "URL": "http://printed",
-        "Model": "Tiny",
+        "Title": "Tiny",
         "Message": "the file has another digest",
     }
 

@@ -119,7 +119,7 @@ class Projector(_Base, frozen=True):
 
 
 class Adapter(_Base, frozen=True):
-    """LoRA; `scale` is a decimal number."""
+    """LoRA; `scale` is a decimal number, as text: floating point has no one way to be written."""
 
     name: str
     source: Source
@@ -225,9 +225,7 @@ def parse(obj: dict[str, Any]) -> LlamaModel:
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         raise SpecError(f"spec{path.rstrip('`')}", message) from error
-    chosen = [name for name in ("url", "hugging_face", "volume") if getattr(spec.source, name) is not None]
-    if len(chosen) != 1:
-        raise SpecError("spec.source", "exactly one of url, huggingFace, volume must be set")
+    _check(spec)
     return LlamaModel(
         name=meta["name"],
         namespace=meta["namespace"],
@@ -235,3 +233,34 @@ def parse(obj: dict[str, Any]) -> LlamaModel:
         generation=meta.get("generation", 0),
         spec=spec,
     )
+
+
+def _check(spec: Spec) -> None:
+    """What the types cannot say: that exactly one member of some objects is set."""
+    for _, field, source in sources(spec):
+        _exactly_one(field, source)
+        if source.hugging_face:
+            _exactly_one(f"{field}.huggingFace", source.hugging_face, ("file", "quantization"))
+    if spec.storage:
+        _exactly_one("spec.storage", spec.storage)
+        if spec.storage.cache:
+            _exactly_one("spec.storage.cache", spec.storage.cache, ("claim_name", "node_path"))
+
+
+def sources(spec: Spec) -> list[tuple[str, str, Source]]:
+    """All sources, each with its role and its JSON path: the model's first, then projector, adapters and draft."""
+    found = [("model", "spec.source", spec.source)]
+    if spec.projector:
+        found.append(("projector", "spec.projector.source", spec.projector.source))
+    for number, adapter in enumerate(spec.adapters):
+        found.append((f"adapter/{adapter.name}", f"spec.adapters[{number}].source", adapter.source))
+    if spec.draft:
+        found.append(("draft", "spec.draft.source", spec.draft.source))
+    return found
+
+
+def _exactly_one(field: str, holder: msgspec.Struct, members: tuple[str, ...] = ()) -> None:
+    fields = {f.name: f.encode_name for f in msgspec.structs.fields(holder)}
+    names = members or tuple(fields)
+    if sum(getattr(holder, name) is not None for name in names) != 1:
+        raise SpecError(field, f"exactly one of {', '.join(fields[name] for name in names)} must be set")

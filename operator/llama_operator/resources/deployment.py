@@ -1,16 +1,15 @@
-"""The Deployment: stage the file, then serve it."""
+"""The Deployment: stage the files, then serve them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, SpecError
 from llama_operator.config import Config
-from llama_operator.resources import security, server, staging
-from llama_operator.resources.metadata import child, labels, selector, stamped
+from llama_operator.resources import pod, server, sources, staging, storage
+from llama_operator.resources.metadata import child, selector
+from llama_operator.resources.volumes import volumes
 
 STAGING_DEADLINE_SECONDS = 6 * 3600
 """Without progress for this long a Deployment counts as failed; a large download is progress that it cannot see."""
@@ -22,7 +21,10 @@ def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
         api_version="apps/v1",
         kind="Deployment",
         name=model.name,
-        annotations={constants.REPLICAS: str(model.spec.replicas)},
+        annotations={
+            constants.REPLICAS: str(model.spec.replicas),
+            constants.SOURCES: sources.written(sources.of(model)),
+        },
         spec={
             "replicas": model.spec.replicas,
             "revisionHistoryLimit": 3,
@@ -36,8 +38,8 @@ def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
 
 def _strategy(model: LlamaModel) -> dict[str, Any]:
     """New pods beside the old ones where that can work, otherwise in their place."""
-    storage = model.spec.storage
-    if storage and "ReadWriteMany" not in storage.claim.access_modes:
+    claim = model.spec.storage.claim if model.spec.storage else None
+    if claim and "ReadWriteMany" not in claim.access_modes:
         return {"type": "Recreate"}  # a new pod on another node could not mount the volume
     # A second set of accelerators is seldom free: with a surge the new pod would wait for the old one for ever.
     surge, unavailable = (1, 0) if model.spec.accelerator.type == "cpu" else (0, 1)
@@ -45,30 +47,14 @@ def _strategy(model: LlamaModel) -> dict[str, Any]:
 
 
 def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
-    pod = model.spec.pod
-    # The stamp tells pods of this version of the template from older ones (see reconcile.status).
-    return stamped(
-        {
-            "metadata": {"labels": {**pod.labels, **labels(model)}, "annotations": dict(pod.annotations)},
-            "spec": _pod_spec(model, config),
-        }
-    )
-
-
-def _pod_spec(model: LlamaModel, config: Config) -> dict[str, Any]:
-    pod = model.spec.pod
-    spec: dict[str, Any] = {
-        "automountServiceAccountToken": False,
-        # Variables for every Service of the namespace; some would be read as llama-server's own.
-        "enableServiceLinks": False,
-        "securityContext": security.POD,
+    storage.check(model, config)
+    members = {
         "terminationGracePeriodSeconds": 60,
         "initContainers": [staging.container(model, config.stage_image)],
         "containers": [server.container(model, _image(model, config))],
-        "volumes": [staging.volume(model)],
+        "volumes": volumes(model),
     }
-    placement = msgspec.to_builtins(pod)
-    return spec | {key: value for key, value in placement.items() if key not in ("labels", "annotations")}
+    return pod.template(model, constants.SERVER, pod.spec(model.spec.pod, **members))
 
 
 def _image(model: LlamaModel, config: Config) -> str:

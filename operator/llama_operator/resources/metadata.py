@@ -12,20 +12,20 @@ from llama_operator import constants
 from llama_operator.api.types import LlamaModel
 
 
-def labels(model: LlamaModel) -> dict[str, str]:
+def labels(model: LlamaModel, component: str = constants.SERVER) -> dict[str, str]:
     """The recommended labels of Kubernetes, and the one that ties the child to its model."""
     return {
         "app.kubernetes.io/name": "llama-server",
         "app.kubernetes.io/instance": model.name,
-        "app.kubernetes.io/component": "server",
+        constants.COMPONENT_LABEL: component,
         constants.MANAGED_BY_LABEL: constants.MANAGED_BY,
         constants.MODEL_LABEL: model.name,
     }
 
 
 def selector(model: LlamaModel) -> dict[str, str]:
-    """Selector of the pods: a Deployment's selector is immutable, so it holds nothing that could ever change."""
-    return {constants.MODEL_LABEL: model.name}
+    """Selector of the servers: a Deployment's selector is immutable, so it holds nothing that could ever change."""
+    return {constants.MODEL_LABEL: model.name, constants.COMPONENT_LABEL: constants.SERVER}
 
 
 def child(
@@ -36,6 +36,7 @@ def child(
     name: str,
     spec: dict[str, Any],
     annotations: dict[str, str] | None = None,
+    component: str = constants.SERVER,
 ) -> dict[str, Any]:
     """A complete child object, made of plain JSON types of its own.
 
@@ -48,7 +49,7 @@ def child(
         "metadata": {
             "name": name,
             "namespace": model.namespace,
-            "labels": labels(model),
+            "labels": labels(model, component),
             "annotations": dict(annotations or {}),
             "ownerReferences": [
                 {

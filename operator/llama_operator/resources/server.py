@@ -16,8 +16,10 @@ from llama_operator.api.types import Accelerator, LlamaModel, Quantity, Resource
 from llama_operator.constants import SERVER_PORT
 from llama_operator.resources import quantity
 from llama_operator.resources.endpoints import prefix
+from llama_operator.resources.files import files
 from llama_operator.resources.security import CONTAINER
-from llama_operator.resources.staging import literal, model_path, mount
+from llama_operator.resources.staging import literal
+from llama_operator.resources.volumes import for_server
 
 CONTAINER_NAME = "llama-server"
 
@@ -41,7 +43,7 @@ def container(model: LlamaModel, image: str) -> dict[str, Any]:
         "image": image,
         "args": [literal(word) for word in arguments(model)],
         "ports": [{"name": "http", "containerPort": SERVER_PORT, "protocol": "TCP"}],
-        "volumeMounts": [mount(read_only=True)],
+        "volumeMounts": for_server(model),
         "securityContext": CONTAINER,
         # The last lines of the log become the termination message: `kubectl describe` tells why it crashed.
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -61,7 +63,7 @@ def arguments(model: LlamaModel) -> list[str]:
     """Command line of llama-server. What the user gives comes last: the last of a repeated flag wins."""
     engine = model.spec.engine
     args = {
-        "--model": model_path(model.spec.source),
+        **_files(model),
         "--alias": model.name,
         "--host": "0.0.0.0",
         "--port": str(SERVER_PORT),
@@ -74,6 +76,22 @@ def arguments(model: LlamaModel) -> list[str]:
     }
     words = [word for flag, value in args.items() if value for word in (flag, value)]
     return [*words, "--metrics", *engine.args]
+
+
+def _files(model: LlamaModel) -> dict[str, str]:
+    """A draft model alone does nothing: llama-server loads it, and drafts only if it is told how."""
+    path = {file.role: file.path for file in files(model)}
+    adapters = [f"{path[f'adapter/{adapter.name}']}:{adapter.scale}" for adapter in model.spec.adapters]
+    told = "--spec-type" in model.spec.engine.args or any(
+        e.name == "LLAMA_ARG_SPEC_TYPE" for e in model.spec.engine.env
+    )
+    return {
+        "--model": path["model"],
+        "--mmproj": path.get("projector", ""),
+        "--lora-scaled": ",".join(adapters),
+        "--model-draft": path.get("draft", ""),
+        "--spec-type": "draft-simple" if "draft" in path and not told else "",
+    }
 
 
 def _threads(model: LlamaModel) -> str:

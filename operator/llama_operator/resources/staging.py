@@ -1,4 +1,7 @@
-"""The init container that puts the verified model file in place, and the volume it puts it on."""
+"""The container that puts verified files in place, and what it is asked for.
+
+It is the init container of every server, and the container of the Job that stages ahead (`job`).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ from typing import Any
 
 import msgspec
 
-from llama_operator.api.types import LlamaModel, Source
-from llama_operator.resources.metadata import digest
+from llama_operator.api import staging as api
+from llama_operator.api.types import LlamaModel
+from llama_operator.constants import PROGRESS_PORT
+from llama_operator.resources import storage
+from llama_operator.resources.files import ROOT, File, downloads, files
 from llama_operator.resources.security import CONTAINER
-from llama_operator.resources.storage import claim_name
+from llama_operator.resources.volumes import for_stager, secrets_folder
 
 CONTAINER_NAME = "stage"
-ROOT = "/models"
+RESOURCES: dict[str, Any] = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
 
 
 def literal(text: str) -> str:
@@ -20,64 +26,50 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def model_path(source: Source) -> str:
-    """Where llama-server finds the file.
-
-    A staged file is reached through a link named after its source: a pod of another version of the spec, on the same
-    volume, has another link and is not disturbed.
-    """
-    if source.volume:
-        return f"{ROOT}/{source.volume.path}"
-    return f"{ROOT}/{digest(msgspec.to_builtins(source))}.gguf"
-
-
 def container(model: LlamaModel, image: str) -> dict[str, Any]:
-    source = model.spec.source
-    built: dict[str, Any] = {
+    return {
         "name": CONTAINER_NAME,
         "image": image,
         "command": ["python", "-m", "llama_operator.stage"],
-        "args": [literal(word) for word in _arguments(source)],
-        "volumeMounts": [mount(read_only=source.volume is not None)],
-        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "args": [literal(msgspec.json.encode(request(model)).decode())],
+        "ports": [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}],
+        "volumeMounts": for_stager(model),
+        "resources": RESOURCES,
         "securityContext": CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    hub = source.hugging_face
-    if hub and hub.token_secret_ref:
-        ref = {"name": hub.token_secret_ref.name, "key": hub.token_secret_ref.key}
-        built["env"] = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": ref}}]
-    return built
 
 
-def _arguments(source: Source) -> list[str]:
-    path = model_path(source)
+def request(model: LlamaModel) -> api.Request:
+    """All files of the model; those on volumes and in images are only checked."""
+    wanted = tuple(api.File(file.role, file.field, file.path, _source(file), _sha256(file)) for file in files(model))
+    if not downloads(model):
+        return api.Request(wanted, port=PROGRESS_PORT)
+    cache = model.spec.storage.cache if model.spec.storage else None
+    return api.Request(wanted, root=ROOT, quota=storage.quota(cache) if cache else 0, port=PROGRESS_PORT)
+
+
+def links(model: LlamaModel) -> str:
+    """Names of the links that the model's pods use, with blanks between them: the annotation `constants.FILES`."""
+    return " ".join(sorted({link for file in files(model) for link in file.links}))
+
+
+def _source(file: File) -> api.Url | api.HuggingFace | api.S3 | api.InPlace:
+    source, folder = file.source, secrets_folder(file)
     if source.url:
-        args = ["url", "--url", source.url.url, "--root", ROOT, "--link", path]
-        sha256 = source.url.sha256
-    elif source.hugging_face:
+        return api.Url(source.url.url, folder if source.url.headers_secret_ref else "")
+    if source.hugging_face:
         hub = source.hugging_face
-        args = ["hugging-face", "--endpoint", hub.endpoint, "--repo", hub.repo, "--file", hub.file]
-        args += ["--revision", hub.revision, "--root", ROOT, "--link", path]
-        sha256 = hub.sha256
-    else:
-        args = ["volume", "--file", path]
-        sha256 = source.volume.sha256 if source.volume else None
-    return args + (["--sha256", sha256] if sha256 else [])
+        token = f"{folder}/token" if hub.token_secret_ref else ""
+        return api.HuggingFace(hub.endpoint, hub.repo, hub.revision, hub.file or "", hub.quantization or "", token)
+    if source.s3:
+        s3 = source.s3
+        credentials = folder if s3.credentials_secret_ref else ""
+        return api.S3(s3.uri, s3.endpoint or "", s3.region or "", credentials)
+    return api.InPlace()
 
 
-def mount(*, read_only: bool) -> dict[str, Any]:
-    built: dict[str, Any] = {"name": "models", "mountPath": ROOT}
-    return built | ({"readOnly": True} if read_only else {})
-
-
-def volume(model: LlamaModel) -> dict[str, Any]:
-    source = model.spec.source
-    if source.volume:
-        return {
-            "name": "models",
-            "persistentVolumeClaim": {"claimName": source.volume.claim_name, "readOnly": True},
-        }
-    if model.spec.storage:
-        return {"name": "models", "persistentVolumeClaim": {"claimName": claim_name(model)}}
-    return {"name": "models", "emptyDir": {}}
+def _sha256(file: File) -> str:
+    source = file.source
+    member = source.url or source.hugging_face or source.s3 or source.oci or source.volume
+    return member.sha256 or "" if member else ""

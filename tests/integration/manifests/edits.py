@@ -22,6 +22,10 @@ def _claim(**fields: Any) -> dict[str, Any]:
     return {**SPEC, "storage": {"claim": {"size": "10Gi", "accessModes": ["ReadWriteOnce"], **fields}}}
 
 
+def _cache(**fields: Any) -> dict[str, Any]:
+    return {**SPEC, "storage": {"cache": {"claimName": "cache", **fields}}}
+
+
 _VOLUME = {"source": {"volume": {"claimName": "models", "path": "m.gguf"}}}
 _CLAIM = "spec.storage.claim"
 
@@ -34,8 +38,9 @@ FORBIDDEN = [
     Edit("class-taken-away", _claim(storageClassName="fast"), _claim(), f"{_CLAIM}: Invalid value"),
     Edit("other-mode", _claim(), _claim(accessModes=["ReadWriteMany"]), f"{_CLAIM}: Invalid value"),
     Edit("mode-added", _claim(), _claim(accessModes=["ReadWriteOnce", "ReadWriteMany"]), f"{_CLAIM}: Invalid value"),
-    Edit("storage-taken-away", _claim(), SPEC, "spec.storage cannot be taken away"),
-    Edit("to-a-volume", _claim(), _VOLUME, "spec.storage cannot be taken away"),
+    Edit("storage-taken-away", _claim(), SPEC, "spec.storage.claim cannot be taken away"),
+    Edit("to-a-volume", _claim(), _VOLUME, "spec.storage.claim cannot be taken away"),
+    Edit("claim-to-cache", _claim(), _cache(), "spec.storage.claim cannot be taken away"),
     Edit("claim-taken-away", _claim(), {**SPEC, "storage": {}}, "spec.storage"),  # applied, {} arrives as null
 ]
 
@@ -44,4 +49,11 @@ ALLOWED = [
     Edit("same-size-in-another-unit", _claim(size="1Gi"), _claim(size="1024Mi")),
     Edit("storage-added", SPEC, _claim()),
     Edit("other-source", _claim(), {**_claim(), "source": {"url": {"url": "http://files/other.gguf"}}}),
+    Edit("cache-to-claim", _cache(), {**SPEC, "storage": {"claim": {"size": "1Gi"}}}),
+    Edit("cache-taken-away", _cache(), SPEC),
+    Edit("other-cache", _cache(), _cache(claimName="other")),
+    Edit("smaller-quota", _cache(quota="2Gi"), _cache(quota="1Gi")),
+    Edit("cache-to-a-volume", _cache(), _VOLUME),
+    Edit("projector-added", SPEC, {**SPEC, "projector": SPEC}),
+    Edit("adapter-taken-away", {**SPEC, "adapters": [{"name": "a", **SPEC}]}, SPEC),
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +70,22 @@ def fields() -> list[Field]:
     found: dict[int, Field] = {}
     for manifest in VALID:
         for field in _below(Field("spec", ("spec",), SPEC, manifest)):
-            found.setdefault(id(field.schema), field)
+            found.setdefault(id(field.schema), replace(field, kind=_kinds()[id(field.schema)]))
     return list(found.values())
 
 
 def kinds() -> list[str]:
     """All fields that the schema knows, whether a manifest holds them or not; one of several places as above."""
+    return list(_kinds().values())
+
+
+@cache
+def _kinds() -> dict[int, str]:
+    """By the schema's identity, the first place that it has in the schema."""
     found: dict[int, str] = {}
     for kind, schema in schemas("spec", SPEC):
         found.setdefault(id(schema), kind)
-    return list(found.values())
+    return found
 
 
 def schemas(kind: str, schema: Schema) -> Iterator[tuple[str, Schema]]:

@@ -37,27 +37,96 @@ _RESOURCES = {
         {"cpu": 2**63 - 1},
     ],
 }
+_IMAGE = {
+    "image must be a reference like registry.example.com/name:tag or name@sha256:digest": [
+        *(
+            "a-",
+            "a:",
+            "a@",
+            "a/",
+            "a//b",
+            "a:b:c",
+            "a/B",
+            "a:-x",
+            "http://a/b",
+            "a@sha256:zz",
+            "a..b",
+            "a:" + "b" * 129,
+        ),
+    ],
+}
+_SPLIT = "-00001-of-00003.gguf"
+_PARTS = ["-00002-of-00003.gguf", "-00000-of-00003.gguf", "-00001-of-00000.gguf", "-00001-of-00100.gguf"]
+_FIRST_PART = "of a split model name the first part, -00001-of-0000N.gguf; it may have 99 parts"
+_ONE_DIGEST = "sha256 is the digest of one file; a split model has several, so leave it out"
+_OUTSIDE = ["..", "../m.gguf", "a/../../m.gguf", "a//m.gguf", "a/", "./m.gguf"]
+_PATH = {
+    "path must stay inside the volume: no empty, '.' or '..' parts": _OUTSIDE,
+    _FIRST_PART: [f"a/m{part}" for part in _PARTS],
+}
 _MODEL_FLAGS = ["-m", "--model", "--model-url", "--model_url", "--docker-repo", "-hf", "--hf-repo", "--models-dir"]
+_MODEL_FLAGS += ["--embd-gemma-default", "--fim-qwen-7b-spec", "--gpt-oss-20b-default", "--vision-gemma-4b-default"]
+_OTHER_FILES = ["-mm", "--mmproj", "-mmu", "--mmproj-url", "--lora", "--lora-scaled", "--lora_scaled", "-md"]
+_OTHER_FILES += ["--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft", "--spec_draft_hf"]
 _ADDRESS_FLAGS = ["--host", "--port", "--reuse-port", "--api-prefix", "--api_prefix", "-a", "--path", "--ssl-key-file"]
 _OPEN_FLAGS = ["--tools", "--agent", "-ag", "--mcp-config", "--webui-mcp-proxy", "--ui_mcp_proxy", "--rpc"]
 
 VIOLATIONS: dict[str, dict[str, list[Any]]] = {
     "spec.source": {
-        "exactly one of url, huggingFace, volume must be set in spec.source": [
+        "exactly one of url, huggingFace, s3, oci, volume must be set": [
             {},
             {"url": {"url": "http://a/m"}, "volume": {"claimName": "a", "path": "b"}},
+            {"s3": {"uri": "s3://abc/m"}, "oci": {"image": "a", "path": "b"}},
         ],
     },
-    "spec.source.volume.path": {
-        "path must stay inside the volume: no empty, '.' or '..' parts": [
-            "..",
-            "../m.gguf",
-            "a/../../m.gguf",
-            "a//m.gguf",
-            "a/",
-            "./m.gguf",
+    "spec.source.url": {
+        _ONE_DIGEST: [{"url": f"https://a/{name}{_SPLIT}", "sha256": "0" * 64} for name in ("m", "%20")]
+    },
+    "spec.source.url.url": {
+        _FIRST_PART: [f"http://a/m{part}" for part in _PARTS]
+        + [f"http://a/m{_PARTS[0]}{end}" for end in ("?a=b", "#c")]
+    },
+    "spec.source.huggingFace": {
+        "exactly one of file, quantization must be set": [
+            {"repo": "a/b"},
+            {"repo": "a/b", "file": "m.gguf", "quantization": "Q8_0"},
+        ],
+        "sha256 needs file: which file quantization finds is the repository's to say": [
+            {"repo": "a/b", "quantization": "Q8_0", "sha256": "0" * 64},
+        ],
+        _ONE_DIGEST: [{"repo": "a/b", "file": f"m{_SPLIT}", "sha256": "0" * 64}],
+    },
+    "spec.source.huggingFace.file": {_FIRST_PART: [f"m{part}" for part in _PARTS]},
+    "spec.source.s3": {_ONE_DIGEST: [{"uri": f"s3://abc/m{_SPLIT}", "sha256": "0" * 64}]},
+    "spec.source.s3.uri": {
+        "the key must not have empty, '.' or '..' parts": [f"s3://abc/{key}" for key in _OUTSIDE],
+        _FIRST_PART: [f"s3://abc/m{part}" for part in _PARTS],
+    },
+    "spec.source.oci": {_ONE_DIGEST: [{"image": "a", "path": f"m{_SPLIT}", "sha256": "0" * 64}]},
+    "spec.source.oci.image": _IMAGE,
+    "spec.source.oci.path": _PATH,
+    "spec.source.volume": {_ONE_DIGEST: [{"claimName": "a", "path": f"m{_SPLIT}", "sha256": "0" * 64}]},
+    "spec.source.volume.path": _PATH,
+    "spec.adapters[]": {
+        "the path of an adapter must not have commas, colons or double quotes": [
+            {"name": "a", "source": source}
+            for path in ("a,b", "a:b", 'a"b')
+            for source in ({"volume": {"claimName": "a", "path": path}}, {"oci": {"image": "a", "path": path}})
         ],
     },
+    "spec.storage": {
+        "exactly one of claim, cache must be set": [
+            {},
+            {"claim": {"size": "1Gi"}, "cache": {"claimName": "a"}},
+        ],
+    },
+    "spec.storage.cache": {
+        "exactly one of claimName, nodePath must be set": [{}, {"claimName": "a", "nodePath": "/a"}],
+    },
+    "spec.storage.cache.nodePath": {
+        "nodePath must not have '.' or '..' parts": ["/..", "/a/../b", "/.", "/a/./b", "/a/.."],
+    },
+    "spec.storage.cache.quota": {"quota must be less than 1E": ["999999999999999Pi", "1000P", 2**63 - 1]},
     "spec.storage.claim.size": {"size must be less than 1E": ["999999999999999Pi", "1000P", "889Pi"]},
     "spec.storage.claim.accessModes": {
         "ReadWriteOncePod excludes other access modes": [["ReadWriteOnce", "ReadWriteOncePod"]],
@@ -73,6 +142,9 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
             [flag] for flag in ("-c", "--ctx-size", "--ctx_size", "-np", "--parallel", "-t", "--threads")
         ],
         "the model is chosen by spec.source, not by engine.args": [[flag, "x"] for flag in _MODEL_FLAGS],
+        "projector, adapters and draft are chosen by their fields of spec, not by engine.args": [
+            [flag, "x"] for flag in _OTHER_FILES
+        ],
         "--host, --port, --api-prefix, --alias, --path, --ssl-* are set by the operator": [
             [flag, "x"] for flag in _ADDRESS_FLAGS
         ],
@@ -87,7 +159,14 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
     "spec.engine.env": {
         "this variable would override what the operator sets, or open the server; use the fields of spec": [
             [{"name": name, "value": "x"}]
-            for name in ("LLAMA_ARG_MODEL", "LLAMA_ARG_HOST", "LLAMA_ARG_CTX_SIZE", "LLAMA_ARG_TOOLS", "AIP_MODE")
+            for name in (
+                "LLAMA_ARG_MODEL",
+                "LLAMA_ARG_HOST",
+                "LLAMA_ARG_CTX_SIZE",
+                "LLAMA_ARG_TOOLS",
+                "AIP_MODE",
+                "LLAMA_ARG_MMPROJ",
+            )
         ],
         "values must not be longer than 128 KiB together": [_LONG_ENV],
     },
@@ -103,24 +182,7 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
             {"secretKeyRef": {"name": "a", "key": "b"}, "configMapKeyRef": {"name": "a", "key": "b"}},
         ],
     },
-    "spec.image": {
-        "image must be a reference like registry.example.com/name:tag or name@sha256:digest": [
-            *(
-                "a-",
-                "a:",
-                "a@",
-                "a/",
-                "a//b",
-                "a:b:c",
-                "a/B",
-                "a:-x",
-                "http://a/b",
-                "a@sha256:zz",
-                "a..b",
-                "a:" + "b" * 129,
-            ),
-        ],
-    },
+    "spec.image": _IMAGE,
     "spec.resources": {
         "requests must not be greater than limits": [
             {"limits": {"cpu": 1}, "requests": {"cpu": "1001m"}},
@@ -154,8 +216,9 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
 """By field and by the rule's message: values of the field that break the rule."""
 
 OF_THE_WHOLE: dict[str, list[dict[str, Any]]] = {
-    "spec.storage has no meaning with spec.source.volume: the file is served in place": [
-        {"source": {"volume": {"claimName": "a", "path": "m.gguf"}}},
+    "spec.storage has no meaning when every source is a volume or oci: these files are served in place": [
+        {"source": s, "projector": {"source": s}, "draft": {"source": s}, "adapters": [{"name": "a", "source": s}]}
+        for s in ({"volume": {"claimName": "a", "path": "m.gguf"}}, {"oci": {"image": "a", "path": "m.gguf"}})
     ],
     "engine.env LLAMA_API_KEY needs ingress.path '/': below another path llama-server asks for the key on /health too, "
     "and the kubelet has none": [{"engine": {"env": [{"name": "LLAMA_API_KEY", "value": "x"}]}}],
@@ -186,9 +249,10 @@ def _cases(field: Field, rules: dict[str, list[Any]]) -> Iterator[Case]:
 
 def rules() -> set[tuple[str, str]]:
     """Field and message of each rule that one manifest alone can break: not by comparing with an older one."""
+    once = {id(schema): (kind, schema) for kind, schema in reversed(list(schemas("spec", SPEC)))}
     return {
         (kind, rule["message"])
-        for kind, schema in schemas("spec", SPEC)
+        for kind, schema in once.values()
         for rule in schema.get("x-kubernetes-validations", [])
         if "oldSelf" not in rule["rule"]
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from msgspec import inspect
 
 from llama_operator import constants
-from llama_operator.api.types import Spec
+from llama_operator.api.types import Source, Spec
 
 CRD = yaml.safe_load(Path("crds/llama-operator.dev_llamamodels.yaml").read_text())
 VERSION = CRD["spec"]["versions"][0]
@@ -24,10 +25,9 @@ FREE: Schema = {"type": "object", "free": True}
 def of_type(type_: inspect.Type) -> Schema:
     """A Python type in the words of the schema, as far as the two can be compared."""
     match type_:
-        case inspect.UnionType() if not type_.includes_none:
-            return {"int-or-string": True}
         case inspect.UnionType():
-            return of_type(next(member for member in type_.types if not isinstance(member, inspect.NoneType)))
+            members = [member for member in type_.types if not isinstance(member, inspect.NoneType)]
+            return of_type(members[0]) if len(members) == 1 else {"int-or-string": True}
         case inspect.StructType(fields=fields):
             return {
                 "type": "object",
@@ -94,6 +94,15 @@ def test_types_and_schema_are_the_same() -> None:
     types = of_type(inspect.type_info(Spec))
     schema = of_schema(SCHEMA["properties"]["spec"], types)
     assert flat("spec", schema) == flat("spec", types)
+
+
+def test_a_source_is_the_same_wherever_it_is() -> None:
+    """In the file as users get it, and as a JSON tool without aliases would write it."""
+    spec = SCHEMA["properties"]["spec"]["properties"]
+    others = [spec["projector"], spec["adapters"]["items"], spec["draft"]]
+    texts = {json.dumps(holder["properties"]["source"]) for holder in others} | {json.dumps(spec["source"])}
+    assert len(texts) == 1
+    assert spec["source"]["properties"].keys() == {field.encode_name for field in msgspec.structs.fields(Source)}
 
 
 def test_names_are_the_same() -> None:

@@ -31,6 +31,14 @@ def test_examples_can_be_read(path: Path) -> None:
         ({"engine": {"env": [{"value": "x"}]}}, "spec.engine.env[0]"),
         ({"accelerator": {"type": "tpu"}}, "spec.accelerator.type"),
         ({"storage": {}}, "spec.storage"),
+        ({"storage": {"claim": {"size": "1Gi"}, "cache": {"claimName": "c"}}}, "spec.storage"),
+        ({"storage": {"cache": {"quota": "1Gi"}}}, "spec.storage.cache"),
+        ({"storage": {"cache": {"claimName": "c", "nodePath": "/c"}}}, "spec.storage.cache"),
+        ({"source": {"huggingFace": {"repo": "a/b"}}}, "spec.source.huggingFace"),
+        ({"source": {"huggingFace": {"repo": "a/b", "file": "f", "quantization": "q"}}}, "spec.source.huggingFace"),
+        ({"projector": {"source": {}}}, "spec.projector.source"),
+        ({"adapters": [{"name": "a", "source": {}}]}, "spec.adapters[0].source"),
+        ({"draft": {"source": {"huggingFace": {"repo": "a/b"}}}}, "spec.draft.source.huggingFace"),
     ],
 )
 def test_errors_name_the_field(spec: dict[str, Any], field: str) -> None:
@@ -38,6 +46,13 @@ def test_errors_name_the_field(spec: dict[str, Any], field: str) -> None:
         parse(raw(**spec))
     assert caught.value.field == field
     assert str(caught.value) == f"{field}: {caught.value.message}"
+
+
+def test_errors_say_what_there_is_to_choose_from() -> None:
+    with pytest.raises(SpecError, match="exactly one of url, huggingFace, s3, oci, volume must be set"):
+        parse(raw(source={}))
+    with pytest.raises(SpecError, match="exactly one of claimName, nodePath must be set"):
+        parse(raw(storage={"cache": {}}))
 
 
 def test_a_missing_spec_is_a_missing_source() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +38,14 @@ def raw(**spec: Any) -> dict[str, Any]:
 
 def model(**spec: Any) -> LlamaModel:
     return parse(raw(**spec))
+
+
+def expand(text: str, variables: dict[str, str]) -> str:
+    """What the kubelet does to args: k8s.io/kubernetes third_party/forked/golang/expansion."""
+
+    def one(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        return variables.get(match[1], match[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", one, text)

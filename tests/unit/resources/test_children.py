@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from llama_operator import constants
-from llama_operator.resources import build, endpoints, staging
+from llama_operator.resources import build, endpoints
+from llama_operator.resources.job import stage_job
 from tests.unit.resources.models import CONFIG, UID, model
 
 FULL: dict[str, Any] = {"storage": {"claim": {"size": "1Gi"}}, "ingress": {"host": "a.example.com"}}
@@ -63,6 +64,16 @@ def test_labels_of_the_user_never_replace_the_selector() -> None:
     assert labels.items() >= deployment["spec"]["selector"]["matchLabels"].items()
 
 
+def test_only_servers_are_selected() -> None:
+    """A pod that only stages has the model's label, too; requests must not go to it, and no Deployment adopt it."""
+    made = children(**FULL)
+    selectors = [made["Service"]["spec"]["selector"], made["Deployment"]["spec"]["selector"]["matchLabels"]]
+    stager = stage_job(model(**FULL), CONFIG)["spec"]["template"]["metadata"]["labels"]
+    server = made["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert [selector.items() <= server.items() for selector in selectors] == [True, True]
+    assert [selector.items() <= stager.items() for selector in selectors] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("spec", "strategy"),
     [
@@ -76,30 +87,14 @@ def test_labels_of_the_user_never_replace_the_selector() -> None:
             {"storage": {"claim": {"size": "1Gi", "accessModes": ["ReadWriteMany"]}}},
             {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         ),
+        (
+            {"storage": {"cache": {"claimName": "cache"}}},
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        ),
     ],
 )
 def test_how_versions_follow_each_other(spec: Any, strategy: Any) -> None:
     assert children(**spec)["Deployment"]["spec"]["strategy"] == strategy
-
-
-def test_another_source_has_another_path() -> None:
-    """Two versions share a volume while one replaces the other: neither may see the other's file."""
-    paths = {
-        staging.model_path(model(source=source).spec.source)
-        for source in (
-            {"url": {"url": "http://a/m.gguf"}},
-            {"url": {"url": "http://b/m.gguf"}},
-            {"url": {"url": "http://a/m.gguf", "sha256": "0" * 64}},
-            {"huggingFace": {"repo": "a/b", "file": "m.gguf"}},
-            {"huggingFace": {"repo": "a/b", "file": "m.gguf", "revision": "v2"}},
-        )
-    }
-    assert len(paths) == 5
-
-
-def test_a_file_on_a_volume_keeps_its_path() -> None:
-    source = model(source={"volume": {"claimName": "library", "path": "a/m.gguf"}}).spec.source
-    assert staging.model_path(source) == "/models/a/m.gguf"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The children of each example, as text that a person has reviewed.
+"""The children of each example, and the Job that stages ahead where there can be one: as text, reviewed by a person.
 
 `UPDATE_GOLDEN=1 pytest tests/unit/resources/test_golden.py` writes them anew; read the difference before committing it.
 A change here rolls every model of every user when they upgrade the operator.
@@ -14,6 +14,7 @@ import yaml
 
 from llama_operator.api.types import parse
 from llama_operator.resources import build
+from llama_operator.resources.job import stage_job
 from tests.unit.resources.models import CONFIG, EXAMPLES, example
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,7 +22,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_children_of_the_example(path: Path) -> None:
-    children = build(parse(example(path)), CONFIG)
+    model = parse(example(path))
+    children = build(model, CONFIG) + ([stage_job(model, CONFIG)] if model.spec.storage else [])
     text = yaml.safe_dump_all(children, sort_keys=False, width=110, explicit_start=True)
     file = GOLDEN / path.name
     if os.environ.get("UPDATE_GOLDEN"):

@@ -6,56 +6,63 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from llama_operator.api.types import parse
 from llama_operator.resources import build
-from tests.unit.resources.models import CONFIG, EXAMPLES, example, raw
-from tests.unit.resources.pod_security import violations
+from llama_operator.resources.collect import collect_job
+from llama_operator.resources.job import stage_job
+from tests.unit.resources.models import CONFIG, EXAMPLES, example, model, raw
+from tests.unit.resources.pod_security import Object, violations
 
 
-def pod_spec(manifest: dict[str, Any]) -> dict[str, Any]:
+def pod_specs(manifest: Object) -> list[Object]:
+    """Of the servers, and of the Job that stages."""
     deployment = next(child for child in build(parse(manifest), CONFIG) if child["kind"] == "Deployment")
-    spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return [owner["spec"]["template"]["spec"] for owner in (deployment, stage_job(parse(manifest), CONFIG))]
+
+
+def pod_spec(manifest: Object) -> Object:
+    return pod_specs(manifest)[0]
+
+
+def collector() -> Object:
+    job = collect_job(namespace="default", claim_name="cache", live=(), as_of=0, need=0, bucket=0, config=CONFIG)
+    spec: Object = job["spec"]["template"]["spec"]
     return spec
+
+
+def containers(spec: Object) -> list[Object]:
+    return [*spec.get("initContainers", []), *spec["containers"]]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_conform_to_restricted(path: Path) -> None:
-    assert violations(pod_spec(example(path))) == []
+    assert [violations(spec) for spec in pod_specs(example(path))] == [[], []]
+
+
+def test_the_collector_conforms_to_restricted() -> None:
+    assert violations(collector()) == []
+
+
+def test_a_folder_of_the_node_is_all_that_does_not_conform() -> None:
+    config = msgspec.structs.replace(CONFIG, node_paths=("/var/lib/llama-models",))
+    cache = {"nodePath": "/var/lib/llama-models"}
+    deployment = next(c for c in build(model(storage={"cache": cache}), config) if c["kind"] == "Deployment")
+    spec = deployment["spec"]["template"]["spec"]
+    assert violations(spec) == ["volume type hostPath"]
+    # Whatever is not there already would be made for root alone.
+    assert spec["volumes"][0]["hostPath"] == {"path": "/var/lib/llama-models", "type": "Directory"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_more_than_restricted_asks(path: Path) -> None:
-    spec = pod_spec(example(path))
-    assert spec["automountServiceAccountToken"] is False
-    assert spec["enableServiceLinks"] is False
-    for container in spec["initContainers"] + spec["containers"]:
-        assert container["securityContext"]["readOnlyRootFilesystem"] is True
-
-
-def test_the_server_cannot_change_the_model() -> None:
-    mounts = {
-        c["name"]: c["volumeMounts"][0] for kind in ("initContainers", "containers") for c in pod_spec(raw())[kind]
-    }
-    assert mounts["llama-server"]["readOnly"] is True
-    assert "readOnly" not in mounts["stage"]
-
-
-def test_an_existing_volume_is_never_written() -> None:
-    spec = pod_spec(raw(source={"volume": {"claimName": "library", "path": "m.gguf"}}))
-    assert spec["volumes"][0]["persistentVolumeClaim"] == {"claimName": "library", "readOnly": True}
-    for container in spec["initContainers"] + spec["containers"]:
-        assert container["volumeMounts"][0]["readOnly"] is True
-
-
-def test_the_token_is_in_the_stager_alone() -> None:
-    source = {"repo": "a/b", "file": "m.gguf", "tokenSecretRef": {"name": "hf", "key": "token"}}
-    spec = pod_spec(raw(source={"huggingFace": source}))
-    assert spec["initContainers"][0]["env"] == [
-        {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hf", "key": "token"}}}
-    ]
-    assert "env" not in spec["containers"][0]
+    for spec in [*pod_specs(example(path)), collector()]:
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False
+        for container in containers(spec):
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 
 BREAKS: list[tuple[str, Any, str]] = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -12,23 +11,12 @@ from hypothesis import strategies as st
 from llama_operator.api.types import SpecError
 from llama_operator.config import Config
 from llama_operator.resources import build, server, staging
-from tests.unit.resources.models import CONFIG, model
+from tests.unit.resources.models import CONFIG, expand, model
 
 
 def flags(**spec: Any) -> dict[str, str]:
     words = server.arguments(model(**spec))
     return {word: words[i + 1] for i, word in enumerate(words) if word.startswith("--") and i + 1 < len(words)}
-
-
-def expand(text: str, variables: dict[str, str]) -> str:
-    """What the kubelet does to args: k8s.io/kubernetes third_party/forked/golang/expansion."""
-
-    def one(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        return variables.get(match[1], match[0])
-
-    return re.sub(r"\$\$|\$\(([^)]*)\)", one, text)
 
 
 @given(st.text(alphabet="$()AB{} ", max_size=30))
@@ -39,7 +27,7 @@ def test_the_kubelet_leaves_literals_as_they_were(text: str) -> None:
 def test_dollars_in_args_and_addresses_are_literal() -> None:
     tiny = model(source={"url": {"url": "http://files/$(HF_TOKEN)"}}, engine={"args": ["$(LLAMA_API_KEY)", "$5"]})
     assert server.container(tiny, "image")["args"][-2:] == ["$$(LLAMA_API_KEY)", "$$5"]
-    assert "http://files/$$(HF_TOKEN)" in staging.container(tiny, "image")["args"]
+    assert "http://files/$$(HF_TOKEN)" in staging.container(tiny, "image")["args"][0]
 
 
 def test_context_is_for_one_request() -> None:
@@ -80,6 +68,35 @@ def test_what_the_user_gives_comes_last() -> None:
     """llama-server takes the last of a repeated flag."""
     words = server.arguments(model(engine={"args": ["--cache-ram", "0"]}))
     assert words[-2:] == ["--cache-ram", "0"]
+
+
+FILES: dict[str, Any] = {
+    "source": {"url": {"url": "http://files/m-00001-of-00002.gguf"}},
+    "projector": {"source": {"oci": {"image": "projectors", "path": "p.gguf"}}},
+    "adapters": [
+        {"name": "b", "source": {"volume": {"claimName": "library", "path": "b.gguf"}}, "scale": "-0.5"},
+        {"name": "a", "source": {"volume": {"claimName": "library", "path": "a b.gguf"}}},
+    ],
+    "draft": {"source": {"volume": {"claimName": "library", "path": "d.gguf"}}},
+}
+
+
+def test_each_file_has_its_flag() -> None:
+    words = flags(**FILES)
+    assert words["--model"].endswith("-00001-of-00002.gguf")
+    assert words["--mmproj"] == "/images/projector/p.gguf"
+    # One list: of a repeated flag llama-server takes the last. Their order is what clients count by (/lora-adapters).
+    assert words["--lora-scaled"] == "/volumes/adapter/b/b.gguf:-0.5,/volumes/adapter/a/a b.gguf:1.0"
+    assert words["--model-draft"] == "/volumes/draft/d.gguf"
+    assert not flags().keys() & {"--mmproj", "--lora-scaled", "--model-draft", "--spec-type"}
+
+
+def test_a_draft_model_is_used() -> None:
+    """llama-server loads it, and does not draft, without a type; the user may know a better one."""
+    assert flags(**FILES)["--spec-type"] == "draft-simple"
+    assert flags(**FILES, engine={"args": ["--spec-type", "draft-eagle3"]})["--spec-type"] == "draft-eagle3"
+    by_variable = {"env": [{"name": "LLAMA_ARG_SPEC_TYPE", "value": "draft-eagle3"}]}
+    assert "--spec-type" not in flags(**FILES, engine=by_variable)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""The Job that stages ahead: a new source while the old one is served, or a model that has no servers yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from llama_operator import constants
+from llama_operator.api.types import LlamaModel, Pod
+from llama_operator.config import Config
+from llama_operator.resources import pod, sources, staging, storage
+from llama_operator.resources.metadata import child, digest, selector
+from llama_operator.resources.volumes import volumes
+
+_FOREVER = 2**31 - 1
+"""The Job never gives up: the kubelet's back-off goes on, as it does for an init container."""
+_NAME_LENGTH = 63
+
+
+def stage_job(model: LlamaModel, config: Config) -> dict[str, Any]:
+    """Without accelerators, on the nodes that the servers may use, and if possible beside one of them.
+
+    Its name is that of the sources, so a Job for others is another Job. Raises `SpecError` as `build` does.
+    """
+    storage.check(model, config)
+    files = sources.written(sources.of(model))
+    template = pod.template(
+        model,
+        constants.STAGER,
+        pod.spec(
+            _placement(model),
+            restartPolicy="OnFailure",
+            containers=[staging.container(model, config.stage_image)],
+            volumes=volumes(model),
+        ),
+    )
+    end = f"-stage-{digest([model.name, files])}"
+    return child(
+        model,
+        api_version="batch/v1",
+        kind="Job",
+        name=model.name[: _NAME_LENGTH - len(end)].rstrip("-") + end,
+        component=constants.STAGER,
+        annotations={constants.SOURCES: files},
+        spec={"backoffLimit": _FOREVER, "template": template},
+    )
+
+
+def _placement(model: LlamaModel) -> Pod:
+    """Rules about other pods are for servers, and could keep a stager from the node that has the volume."""
+    servers = {"labelSelector": {"matchLabels": selector(model)}, "topologyKey": "kubernetes.io/hostname"}
+    beside = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": servers}]}
+    nodes = {key: value for key, value in model.spec.pod.affinity.items() if key == "nodeAffinity"}
+    affinity = {**nodes, "podAffinity": beside}
+    return msgspec.structs.replace(model.spec.pod, affinity=affinity, topology_spread_constraints=())

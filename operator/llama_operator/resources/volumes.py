@@ -1,0 +1,97 @@
+"""Volumes of a model's pods, and who mounts them: files for stager and server, Secrets for the stager alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from llama_operator.api.types import LlamaModel, Source
+from llama_operator.resources.files import ROOT, File, downloads, files
+from llama_operator.resources.storage import staged
+
+Object = dict[str, Any]
+
+_STAGED = "models"
+_MODE = 0o440
+"""Of a Secret's files: for user and group of the pod."""
+
+
+@dataclass(frozen=True)
+class _Mount:
+    path: str
+    name: str
+    volume: Object
+
+
+def volumes(model: LlamaModel) -> list[Object]:
+    """Each volume once, whatever is in it: a claim that a pod names twice may not be mounted at all."""
+    found = {mount.name: mount.volume for mount in [*_data(model), *_secrets(model)]}
+    return [{"name": name, **volume} for name, volume in found.items()]
+
+
+def for_stager(model: LlamaModel) -> list[Object]:
+    """Mounts of the stager, who alone may write where files are staged, and alone gets the Secrets."""
+    return [_mounted(mount, read_only=mount.path != ROOT) for mount in [*_data(model), *_secrets(model)]]
+
+
+def for_server(model: LlamaModel) -> list[Object]:
+    """Mounts of llama-server: all read-only."""
+    return [_mounted(mount, read_only=True) for mount in _data(model)]
+
+
+def secrets_folder(file: File) -> str:
+    """Where the stager finds what the Secret of this file's source holds."""
+    return f"/secrets/{file.role}"
+
+
+def _mounted(mount: _Mount, *, read_only: bool) -> Object:
+    return {"name": mount.name, "mountPath": mount.path} | ({"readOnly": True} if read_only else {})
+
+
+def _data(model: LlamaModel) -> list[_Mount]:
+    found = [_Mount(ROOT, _STAGED, staged(model))] if downloads(model) else []
+    for file in files(model):
+        name = file.role.replace("/", "-")
+        if file.source.volume:
+            claim = file.source.volume.claim_name
+            there = next((m for m in found if _claim_of(m) == claim), None)
+            volume = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+            known = (there.name, there.volume) if there else (f"volume-{name}", volume)
+            found.append(_Mount(f"/volumes/{file.role}", *known))
+        elif file.source.oci:
+            oci = file.source.oci
+            image = {"reference": oci.image} | ({"pullPolicy": oci.pull_policy} if oci.pull_policy else {})
+            found.append(_Mount(f"/images/{file.role}", f"image-{name}", {"image": image}))
+    return found
+
+
+def _claim_of(mount: _Mount) -> str | None:
+    claim: str | None = mount.volume.get("persistentVolumeClaim", {}).get("claimName")
+    return claim
+
+
+def _secrets(model: LlamaModel) -> Iterator[_Mount]:
+    for file in files(model):
+        sources = _projected(file.source)
+        if sources:
+            volume = {"projected": {"sources": [{"secret": s} for s in sources], "defaultMode": _MODE}}
+            yield _Mount(secrets_folder(file), f"secret-{file.role.replace('/', '-')}", volume)
+
+
+def _projected(source: Source) -> list[Object]:
+    """The Secret's keys as files of a name that the stager knows; headers keep theirs."""
+    hub, url, s3 = source.hugging_face, source.url, source.s3
+    if hub and hub.token_secret_ref:
+        return [_items(hub.token_secret_ref.name, {hub.token_secret_ref.key: "token"})]
+    if url and url.headers_secret_ref:
+        return [{"name": url.headers_secret_ref.name}]
+    if s3 and s3.credentials_secret_ref:
+        name = s3.credentials_secret_ref.name
+        needed = _items(name, {key: key for key in ("accessKeyID", "secretAccessKey")})
+        return [needed, {**_items(name, {"sessionToken": "sessionToken"}), "optional": True}]
+    return []
+
+
+def _items(name: str, paths: dict[str, str]) -> Object:
+    return {"name": name, "items": [{"key": key, "path": path} for key, path in paths.items()]}
