@@ -118,6 +118,9 @@ def _metadata(cursor: Cursor, entries: int) -> _Metadata:
         mark = key if len(key) <= 64 else hashlib.sha256(key).digest()
         if not key or mark in seen:
             raise malformed("a metadata key that is empty or there twice")
+        if b"\0" in key:
+            # llama.cpp compares up to it, and would take it for another one.
+            raise malformed("a metadata key with a zero byte")
         seen.add(mark)
         kind = cursor.number("I")
         if _TYPED.get(key, kind) != kind:

@@ -31,10 +31,8 @@ class Layout:
 
     def place(self, offset: int, size: int | None) -> None:
         """`size` in bytes is None for a type we do not know: then only the start of the next one can be checked."""
-        if self._next is None:
-            fits = offset >= self.needed and offset % self._alignment == 0
-        else:
-            fits = offset == self._next
+        after_unknown = offset >= self.needed and offset % self._alignment == 0
+        fits = after_unknown if self._next is None else offset == self._next
         if not fits:
             raise malformed(f"a tensor at offset {offset}, which overlaps another one or leaves a gap")
         self.needed = offset + (size or 0)

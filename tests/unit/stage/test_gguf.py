@@ -158,6 +158,7 @@ def test_shapes(shape: tuple[int, ...], values: int) -> None:
         build(entries=(entry("k", 1), entry("k", 2))),
         build(entries=(entry("k" * 100, 1), entry("k" * 100, 1))),
         build(entries=(entry("", 1),)),
+        build(entries=(entry("general.alignment\0", 1),)),
         build(entries=(entry("general.architecture", 1),)),
         build(entries=(entry("general.name", 1),)),
         build(entries=(text("k") + struct.pack("<IQ", 8, 1 << 63),)),

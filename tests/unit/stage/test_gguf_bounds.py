@@ -61,13 +61,13 @@ def judge(data: bytes) -> gguf.Header | Failure:
     """Fails for any exception of another kind, and for work beyond one step for each byte."""
     file = Counted(data)
     try:
-        return gguf.read(file, len(data))
+        found: gguf.Header | Failure = gguf.read(file, len(data))
     except Failure as failure:
-        assert failure.reason in (Reason.NOT_GGUF, Reason.TRUNCATED)
-        return failure
-    finally:
-        assert file.calls <= len(data) + 8
-        assert file.walked <= len(data)
+        found = failure
+    assert not isinstance(found, Failure) or found.reason in (Reason.NOT_GGUF, Reason.TRUNCATED)
+    assert file.calls <= len(data) + 8
+    assert file.walked <= len(data)
+    return found
 
 
 @given(st.randoms())
@@ -93,39 +93,58 @@ def test_every_cut_is_a_truncation() -> None:
 
 
 def test_the_same_is_found_as_by_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What we accept the gguf package reads alike. It knows fewer types, and wants names in UTF-8."""
+    """What we accept the gguf package reads alike, but for what it cannot read (`_NOT_READ`)."""
     monkeypatch.setitem(reference.GGML_QUANT_SIZES, reference.GGMLQuantizationType.Q8_1, TENSOR_BLOCKS[9])
-    accepted, path = 0, tmp_path / "mutant.gguf"
+    alike, path = 0, tmp_path / "mutant.gguf"
     for seed in range(CASES):
         data = mutant(random.Random(seed))
         header = judge(data)
         if isinstance(header, Failure):
             continue
         path.write_bytes(data)
-        try:
-            found = reference.GGUFReader(path)
-        except (ValueError, KeyError) as error:
-            assert any(known in str(error) for known in ("GGMLQuantizationType", "utf-8")), f"case {seed}: {error}"
+        read = by_reference(path)
+        if isinstance(read, str):
+            assert any(known in read for known in _NOT_READ), f"case {seed}: {read}"
             continue
-        accepted += 1
-        assert header.tensors == len(found.tensors), seed
-        assert header.parameters == sum(int(one.n_elements) for one in found.tensors), seed
-        part = found.get_field("split.no")
-        assert part is None or header.part == int(part.contents()), seed
-    assert accepted > CASES // 10
+        assert (header.tensors, header.parameters, header.part) == read, f"case {seed}"
+        alike += 1
+    assert alike > CASES // 10
+
+
+_NOT_READ = (
+    "is not a valid GGMLQuantizationType",  # a type newer than the package
+    "codec can't decode",  # names that are not UTF-8, which llama.cpp does not care about
+    "cannot reshape array of size 0",  # numpy, for an empty tensor with other dimensions that are large
+    "array is too big",
+)
+
+
+def by_reference(path: Path) -> tuple[int, int, int] | str:
+    """Tensors, parameters, split.no (0 unless it is a number); or why it was not read."""
+    try:
+        found = reference.GGUFReader(path)
+    except (ValueError, KeyError) as error:
+        return str(error)
+    part = found.get_field("split.no")
+    number = part.contents() if part else 0
+    values = sum(int(one.n_elements) for one in found.tensors)
+    return len(found.tensors), values, int(number) if isinstance(number, int | bool) else 0
 
 
 @pytest.mark.skipif(not GGML, reason="GGML_LIBRARY names no libggml-base.so")
 def test_llama_cpp_comes_to_the_same_verdict() -> None:
-    """But for types newer than the library, and a name or architecture that is no text, which it refuses later."""
+    """But for types newer than the library; and for `_LATER`, which it refuses or misreads after the header."""
     with running(Path(GGML)) as ggml:
         for seed in range(CASES):
             data = mutant(random.Random(seed))
             ours, theirs = judge(data), ggml.judge(data)
             if isinstance(ours, Failure):
-                assert theirs != "accepts" or "of value type" in ours.message, f"case {seed}: {ours.message}"
+                assert theirs != "accepts" or any(known in ours.message for known in _LATER), f"case {seed}: {ours}"
             else:
                 assert theirs == "accepts" or newer_types(data), f"case {seed}: {theirs}"
+
+
+_LATER = ("general.name of value type", "general.architecture of value type", "key with a zero byte")
 
 
 def newer_types(data: bytes) -> bool:

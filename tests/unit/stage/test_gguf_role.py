@@ -31,7 +31,8 @@ def test_models_are_models(role: str, header: Header) -> None:
         (
             "model",
             IMATRIX,
-            "holds an importance matrix (imatrix), which only quantising needs, not a model; name the model file itself",
+            "holds an importance matrix (imatrix), which only quantising needs, not a model; "
+            "name the model file itself",
         ),
         ("model", VOCABULARY, "holds a vocabulary without tensors, not a model; name the model file itself"),
         ("projector", MODEL, "holds a model, not a multimodal projector (mmproj); put it under spec.source"),
