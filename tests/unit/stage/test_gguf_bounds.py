@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import re
 import struct
 import tracemalloc
 from collections.abc import Iterator
@@ -139,12 +140,16 @@ def test_llama_cpp_comes_to_the_same_verdict() -> None:
             data = mutant(random.Random(seed))
             ours, theirs = judge(data), ggml.judge(data)
             if isinstance(ours, Failure):
-                assert theirs != "accepts" or any(known in ours.message for known in _LATER), f"case {seed}: {ours}"
+                assert theirs != "accepts" or _LATER.search(ours.message), f"case {seed}: {ours}"
             else:
                 assert theirs == "accepts" or newer_types(data), f"case {seed}: {theirs}"
 
 
-_LATER = ("general.name of value type", "general.architecture of value type", "key with a zero byte")
+_LATER = re.compile(
+    r"general\.(name|architecture) of value type|key with a zero byte"
+    # ggml_nbytes multiplies values and bytes of a block in 64 bits before it divides, and takes 2**61 for nothing.
+    r"|tensors end at byte [0-9]{17,}"
+)
 
 
 def newer_types(data: bytes) -> bool:
