@@ -84,7 +84,11 @@ def _shape(cursor: Cursor) -> list[int]:
 
 
 def _bytes(shape: list[int], kind: int) -> int | None:
-    """Raises NotGGUF for a type that ggml dropped, and for a row that is not made of whole blocks."""
+    """Raises NotGGUF for a type that ggml dropped, and for a row that is not made of whole blocks or absurd.
+
+    `ggml_nbytes` multiplies a row's values and a block's bytes in 64 bits before it divides, and takes what overflows
+    for a small tensor: llama.cpp would read beyond the end of the file.
+    """
     if NEWEST_TENSOR_TYPE < kind <= NEWEST_TENSOR_TYPE + MAX_NEW_TYPES:
         return None
     if kind not in TENSOR_BLOCKS:
@@ -92,4 +96,6 @@ def _bytes(shape: list[int], kind: int) -> int | None:
     per_block, block_bytes = TENSOR_BLOCKS[kind]
     if shape[0] % per_block:
         raise malformed(f"a tensor of type {kind} with rows of {shape[0]}, which is not a multiple of {per_block}")
+    if shape[0] * block_bytes > _UINT64:
+        raise malformed(f"a tensor of type {kind} with rows of {shape[0]}, which overflows")
     return math.prod(shape) // per_block * block_bytes

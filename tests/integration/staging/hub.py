@@ -19,7 +19,7 @@ from tests.integration.staging.origin import Exchange, Origin
 
 SIGNATURE = "X-Signature=not-to-be-shown"
 _RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
-_API = re.compile(r"/api/models/([^/]+/[^/]+)/(revision|tree)/([^/]+)")
+_API = re.compile(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?")
 _CACHED = re.compile(r"/api/resolve-cache/models/([^/]+/[^/]+)/([^/]+)/(.+)")
 
 
@@ -81,7 +81,7 @@ class Hub:
         if found := _CACHED.fullmatch(path):
             return self._small(exchange, *map(unquote, found.groups()))
         if found := _API.fullmatch(path):
-            repo, what, revision = map(unquote, found.groups())
+            repo, what, revision = found[1], found[2] or "revision", unquote(found[3] or "main")
             return self._listing(exchange, repo, what, revision)
         if found := _RESOLVE.fullmatch(path):
             return self._resolve(exchange, *map(unquote, found.groups()))

@@ -120,6 +120,7 @@ def test_a_file_of_metadata_alone_is_whole() -> None:
         ((tensor("n" * 64, (1,), F32, 0),), "name of 64 bytes"),
         ((tensor("a", (1, 1, 1, 1, 1), F32, 0),), "5 dimensions"),
         ((tensor("a", (16, 2), Q8_0, 0),), "rows of 16"),
+        ((tensor("a", (1 << 61,), Q8_0, 0),), "rows of 2305843009213693952, which overflows"),
         ((tensor("a", (1 << 63,), F32, 0),), "shape"),
         ((tensor("a", (1 << 32, 1 << 31), F32, 0),), "shape"),
         ((tensor("a", (256, 0, 1 << 62, 2), F32, 0),), "shape"),
