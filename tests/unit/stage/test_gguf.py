@@ -11,7 +11,7 @@ import pytest
 from llama_operator.stage import gguf
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf_types import FILE_TYPES, NEWEST_TENSOR_TYPE, TENSOR_BLOCKS
-from tests.unit.stage.support import F32, Q8_0, entry, gguf_file, tensor, text
+from tests.gguf_files import F32, Q8_0, array, entry, gguf_file, head, tensor, text
 
 SMALL = gguf_file(256)
 
@@ -23,12 +23,8 @@ def read(data: bytes) -> gguf.Header:
 def build(
     *, version: int = 3, entries: tuple[bytes, ...] = (), tensors: tuple[bytes, ...] = (), data: int = 0
 ) -> bytes:
-    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(entries)) + b"".join((*entries, *tensors))
-    return head + bytes(-len(head) % 32) + bytes(data)
-
-
-def array(key: str, kind: int, count: int, body: bytes) -> bytes:
-    return text(key) + struct.pack("<IIQ", 9, kind, count) + body
+    listed = head(len(entries), len(tensors), version) + b"".join((*entries, *tensors))
+    return listed + bytes(-len(listed) % 32) + bytes(data)
 
 
 def test_what_the_header_says() -> None:
@@ -166,8 +162,8 @@ def test_shapes(shape: tuple[int, ...], values: int) -> None:
         build(entries=(array("k", 8, 1 << 62, b""),)),
         build(entries=(array("k", 12, 1 << 62, b""),)),
         build(entries=(array("k", 7, (1 << 64) - 1, b""),)),
-        b"GGUF" + struct.pack("<IQQ", 3, 1 << 63, 0),
-        b"GGUF" + struct.pack("<IQQ", 3, 0, 1 << 63),
+        head(0, 1 << 63),
+        head(1 << 63, 0),
     ],
 )
 def test_broken_headers_are_no_gguf(data: bytes) -> None:

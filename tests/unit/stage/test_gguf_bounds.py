@@ -21,10 +21,11 @@ from llama_operator.stage import gguf, gguf_cursor, verify
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf_tensors import MAX_TENSORS
 from llama_operator.stage.gguf_types import TENSOR_BLOCKS
+from tests.gguf_files import F32, array, entry, gguf_file, head, tensor, text
 from tests.unit.stage.gguf_mutants import mutant
 from tests.unit.stage.gguf_oracles import running
-from tests.unit.stage.support import F32, MIB, entry, gguf_file, tensor, text
 
+MIB = 1 << 20
 CASES = int(os.environ.get("GGUF_FUZZ_CASES", "3000"))
 """Of each of the tests that count through random files."""
 GGML = os.environ.get("GGML_LIBRARY", "")
@@ -158,17 +159,13 @@ def newer_types(data: bytes) -> bool:
         return isinstance(judge(data), Failure)
 
 
-def head(entries: int, tensors: int) -> bytes:
-    return b"GGUF" + struct.pack("<IQQ", 3, tensors, entries)
-
-
 @pytest.mark.parametrize(
     "data",
     [
         pytest.param(head(0, 1 << 63), id="tensors"),
         pytest.param(head(1 << 63, 0), id="entries"),
-        pytest.param(head(1, 0) + text("k") + struct.pack("<IIQ", 9, 8, 1 << 29) + bytes(1 << 16), id="strings"),
-        pytest.param(head(1, 0) + text("k") + struct.pack("<IIQ", 9, 8, 1 << 21) + bytes(1 << 16), id="cut strings"),
+        pytest.param(head(1, 0) + array("k", 8, 1 << 29, bytes(1 << 16)), id="strings"),
+        pytest.param(head(1, 0) + array("k", 8, 1 << 21, bytes(1 << 16)), id="cut strings"),
     ],
 )
 def test_absurd_counts_cost_nothing(data: bytes) -> None:
@@ -180,7 +177,7 @@ def test_absurd_counts_cost_nothing(data: bytes) -> None:
 
 def test_strings_are_counted_over_all_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf_cursor, "MAX_STRINGS", 10)
-    arrays = b"".join(text(f"k{n}") + struct.pack("<IIQ", 9, 8, 6) + text("") * 6 for n in range(2))
+    arrays = b"".join(array(f"k{n}", 8, 6, text("") * 6) for n in range(2))
     failure = judge(head(2, 0) + arrays)
     assert isinstance(failure, Failure)
     assert "arrays of 12 strings" in failure.message
@@ -188,7 +185,7 @@ def test_strings_are_counted_over_all_arrays(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_header_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf_cursor, "MAX_HEADER", 1 << 16)
-    failure = judge(head(1, 0) + text("k") + struct.pack("<IIQ", 9, 8, 1 << 20) + bytes(1 << 23))
+    failure = judge(head(1, 0) + array("k", 8, 1 << 20, bytes(1 << 23)))
     assert isinstance(failure, Failure)
     assert "header of more than" in failure.message
 
@@ -205,7 +202,7 @@ def test_the_largest_lists_fit_in_memory() -> None:
 
 
 def test_memory_does_not_grow_with_the_vocabulary() -> None:
-    data = head(1, 0) + text("k") + struct.pack("<IIQ", 9, 8, 100_000) + text("token") * 100_000
+    data = head(1, 0) + array("k", 8, 100_000, text("token") * 100_000)
     file = io.BytesIO(data)
     with memory_below(1 << 18):
         gguf.read(file, len(data))
