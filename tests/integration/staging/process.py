@@ -8,14 +8,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from llama_operator.api.staging import Failed, File, Report, Request, Url
+from llama_operator.api.staging import S3, Failed, File, HuggingFace, Report, Request, Url
 
-Source = Any
-"""One of the sources of `api.staging`."""
+Source = Url | HuggingFace | S3
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,13 @@ class Stager:
 
     def url(self, url: str, sha256: str = "", headers: Path | None = None) -> Outcome:
         return self.run(Url(url, str(headers or "")), sha256)
+
+    def run_with_clock(self, url: str, sha256: str) -> Outcome:
+        """Like `url`, while the wall clock jumps (see `impatient`)."""
+        return self.run(Url(url), sha256, {"STAGE_CLOCK_JUMPS": "1"})
+
+    def request_of(self, url: str, sha256: str) -> Request:
+        return self.request(Url(url), sha256)
 
     def request(self, source: Source, sha256: str = "") -> Request:
         file = File(role="model", field="spec.source", path=str(self.path), source=source, sha256=sha256)
