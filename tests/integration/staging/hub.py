@@ -51,8 +51,8 @@ class Hub:
         return self._servers[0]
 
     @property
-    def bytes(self) -> Origin:
-        """Where large files are; script faults here for `bytes_path`."""
+    def cdn(self) -> Origin:
+        """Where large files are; script faults here for `cdn_path`."""
         return self._servers[1]
 
     @property
@@ -66,10 +66,10 @@ class Hub:
         kept.commits[commit] = dict(files)
         kept.revisions[revision] = commit
         for data in files.values():
-            self.bytes.serve(self.bytes_path(data), data, etag=f'"{_sha256(data)[:32]}"')
+            self.cdn.serve(self.cdn_path(data), data, etag=f'"{_sha256(data)[:32]}"')
         return commit
 
-    def bytes_path(self, data: bytes) -> str:
+    def cdn_path(self, data: bytes) -> str:
         return f"/lfs/{_sha256(data)}"
 
     def answer(self, exchange: Exchange) -> None:
@@ -98,7 +98,7 @@ class Hub:
         if file not in files:
             return _error(exchange, 404, "EntryNotFound", "Entry not found", {"X-Repo-Commit": commit})
         data, large = files[file], _large(file)
-        target = f"{self.bytes.url(self.bytes_path(data), 'localhost')}?{SIGNATURE}"
+        target = f"{self.cdn.url(self.cdn_path(data), 'localhost')}?{SIGNATURE}"
         if not large:
             target = f"{self.prefix}/api/resolve-cache/models/{name}/{commit}/{quote(file)}"
         etag = _sha256(data) if large else _git_blob(data)

@@ -66,7 +66,11 @@ class Stager:
             command, env=self.environment(env), capture_output=True, text=True, timeout=self.timeout, check=False
         )
         message = self.termination.read_text()
-        answer = msgspec.json.decode(message, type=Report if done.returncode == 0 else Failed)
+        answer: Report | Failed
+        if done.returncode == 0:
+            answer = msgspec.json.decode(message, type=Report)
+        else:
+            answer = msgspec.json.decode(message, type=Failed)
         served = self.path.read_bytes() if self.path.exists() else None
         return Outcome(done.returncode, answer, done.stdout + done.stderr, message, served)
 

@@ -61,7 +61,7 @@ def test_the_real_client_is_content(tmp_path: Path, prefix: str) -> None:
         hub.push("org/gated", {"g.gguf": MODEL, "h.gguf": MODEL})
         hub.repos["org/gated"].gated = True
         found = run_client(hub, tmp_path)
-        digest = hub.bytes_path(MODEL).rpartition("/")[2]
+        digest = hub.cdn_path(MODEL).rpartition("/")[2]
     assert found == {
         "large": MODEL.decode(),
         "small": "{}",
@@ -77,7 +77,7 @@ def test_the_real_client_is_content(tmp_path: Path, prefix: str) -> None:
         "sha": commit,
         "tree": [["config.json", 2, None], ["sub dir/m.gguf", 4000, digest]],
     }
-    assert all("Authorization" not in one.headers for one in hub.bytes.requests())
+    assert all("Authorization" not in one.headers for one in hub.cdn.requests())
 
 
 def run_client(hub: Hub, home: Path) -> object:
@@ -94,9 +94,9 @@ def test_a_large_file_is_elsewhere_and_listed_beforehand(hub: Hub) -> None:
     assert head.status_code == 302
     assert head.headers["X-Repo-Commit"] == commit
     assert head.headers["X-Linked-Size"] == str(len(MODEL))
-    assert head.headers["X-Linked-Etag"].strip('"') == hub.bytes_path(MODEL).rpartition("/")[2]
+    assert head.headers["X-Linked-Etag"].strip('"') == hub.cdn_path(MODEL).rpartition("/")[2]
     target = urlsplit(head.headers["Location"])
-    assert (target.port, target.query) == (hub.bytes.server_port, SIGNATURE)
+    assert (target.port, target.query) == (hub.cdn.server_port, SIGNATURE)
     assert httpx.get(head.headers["Location"]).content == MODEL
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from llama_operator.api.staging import S3, HuggingFace, Report
@@ -51,16 +52,18 @@ def secure(certificates: dict[str, Path], request: pytest.FixtureRequest) -> Ite
         yield origin
 
 
-def shows(outcome: Outcome, *secrets: str) -> list[str]:
-    """Those of the secrets that can be read in the log or the termination message."""
-    return [one for one in secrets if one in outcome.log or one in outcome.message]
+def shows(stager: Stager, outcome: Outcome, *secrets: str) -> list[str]:
+    """Those of the secrets that can be read in the log, the termination message, or any file of the volume."""
+    files = b"".join(path.read_bytes() for path in stager.root.rglob("*") if path.is_file())
+    everything = outcome.log.encode() + outcome.message.encode() + files
+    return [one for one in secrets if one.encode() in everything]
 
 
 def test_a_trusted_server_gets_the_secret_and_gives_the_file(secure: Origin, stager: Stager, headers: Path) -> None:
     done = stager.url(secure.url("/m.gguf", "localhost"), DIGEST, headers)
     assert (done.reason, done.bytes) == ("", DATA), done.log
     assert {one.headers["Authorization"] for one in secure.requests()} == {SECRET}
-    assert shows(done, SECRET, "a-secret") == []
+    assert shows(stager, done, SECRET, "a-secret") == []
 
 
 @pytest.mark.parametrize("secure", ["of another name", "expired", "of a stranger"], indirect=True)
@@ -96,11 +99,12 @@ def test_a_redirect_to_another_host_takes_no_secret_along(
 ) -> None:
     """Another name, port and scheme each make another origin; here all three."""
     origin.always("/start", faults.redirect(secure.url("/m.gguf?sig=secret-signature", "localhost"), code))
+    secure.script("/m.gguf", faults.cut(1000))
     done = stager.url(origin.url("/start"), DIGEST, headers)
     assert (done.reason, done.bytes) == ("", DATA), done.log
     assert {one.headers["Authorization"] for one in origin.requests()} == {SECRET}
     assert {one.headers["Authorization"] for one in secure.requests()} == {None}
-    assert shows(done, "secret") == []
+    assert shows(stager, done, "secret") == []
 
 
 def test_another_port_is_another_origin(origin: Origin, stager: Stager, headers: Path) -> None:
@@ -126,9 +130,9 @@ def test_https_is_never_left_for_http(origin: Origin, secure: Origin, stager: St
     assert origin.requests() == []
 
 
-def from_hub(hub: Hub, token: Path | None = None, **changes: str) -> HuggingFace:
-    fields = {"repo": "org/model", "revision": "main", "file": "sub/m.gguf", **changes}
-    return HuggingFace(endpoint=hub.endpoint, token=str(token or ""), **fields)
+def from_hub(hub: Hub, token: Path | None = None, changes: Mapping[str, str] | None = None) -> HuggingFace:
+    source = HuggingFace(hub.endpoint, "org/model", "main", "sub/m.gguf", token=str(token or ""))
+    return msgspec.structs.replace(source, **(changes or {}))
 
 
 @pytest.fixture
@@ -151,8 +155,8 @@ def test_a_gated_model_and_its_token(prefix: str, stager: Stager, tmp_path: Path
         assert isinstance(done.answer, Report)
         assert (done.answer.files[0].sha256, done.answer.files[0].revision) == (DIGEST, commit)
         assert {one.headers["Authorization"] for one in hub.api.requests()} == {f"Bearer {hub.token}"}
-        assert {one.headers["Authorization"] for one in hub.bytes.requests()} == {None}
-        assert shows(done, hub.token, SIGNATURE.partition("=")[2]) == []
+        assert {one.headers["Authorization"] for one in hub.cdn.requests()} == {None}
+        assert shows(stager, done, hub.token, SIGNATURE.partition("=")[2]) == []
 
 
 def test_a_renamed_repository_and_a_push_in_the_middle(hub: Hub, stager: Stager) -> None:
@@ -164,8 +168,8 @@ def test_a_renamed_repository_and_a_push_in_the_middle(hub: Hub, stager: Stager)
         hub.push("org/model", {"sub/m.gguf": pushed})
         faults.cut(1000)(exchange)
 
-    hub.bytes.script(hub.bytes_path(DATA), push)
-    done = stager.run(from_hub(hub, repo="old/model"))
+    hub.cdn.script(hub.cdn_path(DATA), push)
+    done = stager.run(from_hub(hub, changes={"repo": "old/model"}))
     assert (done.reason, done.bytes) == ("", DATA), done.log
     assert isinstance(done.answer, Report)
     assert done.answer.files[0].revision == commit
@@ -185,9 +189,9 @@ def test_what_the_hub_does_not_give(changes: dict[str, str], reason: str, hub: H
     for name in ("model", "gated", "private"):
         hub.push(f"org/{name}", {"sub/m.gguf": DATA})
     hub.repos["org/gated"].gated = hub.repos["org/private"].private = True
-    done = stager.run(from_hub(hub, **changes))
+    done = stager.run(from_hub(hub, changes=changes))
     assert (done.reason, done.bytes) == (reason, None)
-    assert hub.bytes.requests() == []
+    assert hub.cdn.requests() == []
 
 
 def test_a_wrong_token(hub: Hub, stager: Stager, tmp_path: Path) -> None:
@@ -196,7 +200,7 @@ def test_a_wrong_token(hub: Hub, stager: Stager, tmp_path: Path) -> None:
     path.write_text("hf_a-wrong-one")
     done = stager.run(from_hub(hub, path))
     assert done.reason == "Unauthorized"
-    assert shows(done, "hf_a-wrong-one") == []
+    assert shows(stager, done, "hf_a-wrong-one") == []
 
 
 def from_s3(server: S3Server, credentials: Path | None, key: str = "a folder/m.gguf") -> S3:
@@ -207,7 +211,7 @@ def test_an_object_of_a_bucket(s3_server: S3Server, stager: Stager, tmp_path: Pa
     s3_server.put("models", "a folder/m.gguf", DATA)
     done = stager.run(from_s3(s3_server, s3_server.credentials(tmp_path / "keys")))
     assert (done.reason, done.bytes) == ("", DATA), done.log
-    assert shows(done, SECRET_KEY, ACCESS_KEY, "X-Amz-Signature") == []
+    assert shows(stager, done, SECRET_KEY, ACCESS_KEY, "X-Amz-Signature") == []
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_what_a_bucket_does_not_give(
     s3_server.put("models", "a folder/m.gguf", DATA)
     done = stager.run(from_s3(s3_server, s3_server.credentials(tmp_path / "keys", secret), key))
     assert (done.reason, done.bytes) == (reason, None), done.log
-    assert shows(done, secret, ACCESS_KEY) == []
+    assert shows(stager, done, secret, ACCESS_KEY) == []
 
 
 def test_a_bucket_wants_credentials(s3_server: S3Server, stager: Stager) -> None:
