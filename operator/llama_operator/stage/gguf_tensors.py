@@ -37,8 +37,6 @@ class Layout:
             raise malformed(f"a tensor at offset {offset}, which overlaps another one or leaves a gap")
         self.needed = offset + (size or 0)
         self._next = None if size is None else self.padded(self.needed)
-        if self.padded(self.needed) > _UINT64:
-            raise malformed(f"a tensor that ends at {self.needed}")
 
     def padded(self, position: int) -> int:
         return -(-position // self._alignment) * self._alignment

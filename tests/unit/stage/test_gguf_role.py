@@ -63,7 +63,9 @@ def test_another_role_is_told_with_the_way_out(role: str, header: Header, messag
         ("model", replace(MODEL, encoder=True)),  # a model with its encoder in one file
         ("model", replace(MODEL, type="adapter")),  # llama.cpp does not look at the type of a model
         ("model", replace(MODEL, architecture="")),  # --override-kv can name one
+        ("model", replace(IMATRIX, architecture="llama")),
         ("model", replace(VOCABULARY, architecture="", parts=3, part=1)),
+        ("projector", replace(MODEL, architecture="", parts=3, part=1)),
     ],
 )
 def test_nothing_is_refused_that_may_work(role: str, header: Header) -> None:
