@@ -118,6 +118,7 @@ _NOT_READ = (
     "codec can't decode",  # names that are not UTF-8, which llama.cpp does not care about
     "cannot reshape array of size 0",  # numpy, for an empty tensor with other dimensions that are large
     "array is too big",
+    "tuple index out of range",  # a tensor without dimensions, of a type that numpy does not have
 )
 
 
@@ -125,7 +126,7 @@ def by_reference(path: Path) -> tuple[int, int, int] | str:
     """Tensors, parameters, split.no (0 unless it is a number); or why it was not read."""
     try:
         found = reference.GGUFReader(path)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, IndexError) as error:
         return str(error)
     part = found.get_field("split.no")
     number = part.contents() if part else 0
