@@ -1,7 +1,8 @@
 """The cluster's programs, built from Go modules: Kubernetes itself, its add-ons, kind and helm.
 
 Everything is built once per machine and kept under a key of what goes in. One Go module holds what shares
-compiled packages with Kubernetes 1.34, a second one the addons, which need newer versions of the same libraries.
+compiled packages with Kubernetes 1.34, a second one the addons, which need newer versions of the same libraries,
+a third one the S3 server of the integration tests.
 What each costs is in docs/decisions/0002-binaries.md.
 """
 
@@ -52,8 +53,14 @@ BINARIES = {
         "github.com/traefik/traefik/v3",
         "github.com/traefik/traefik/v3/pkg/version.Version",
     ),
+    "versitygw": Binary(
+        "s3", "github.com/versity/versitygw/cmd/versitygw", "github.com/versity/versitygw", "main.Version"
+    ),
 }
 """In the order of building: the small ones first, then the largest, whose packages the others share."""
+
+CLUSTER = tuple(name for name in BINARIES if name != "versitygw")
+"""What a cluster is made of; versitygw is an S3 server that only integration tests ask for."""
 
 
 def version(name: str) -> str:

@@ -18,7 +18,7 @@ def ensure(way: Way) -> dict[str, Path]:
     Returns what was built. With Docker the user's own programs are taken, where they are new enough.
     """
     if way is Way.PACKAGES:
-        made = binaries.ensure(*binaries.BINARIES)  # all at once: Go's caches may be gone afterwards
+        made = binaries.ensure(*binaries.CLUSTER)  # all at once: Go's caches may be gone afterwards
         _link({"kind": made["kind"], "helm": made["helm"], "kubectl": made["kube"]})
         return made
     own = {name: Path(found) for name in ("kind", "helm", "kubectl") if (found := shutil.which(name))}

@@ -1,10 +1,12 @@
 """Numbers of the GGUF format: sizes of tensor types and names of file types.
 
-Facts of ggml (`ggml_type`, block sizes) and llama.cpp (`llama_ftype`); a test compares them with the `gguf`
-package on PyPI, which its maintainers keep in step. Numbers that are missing here are types newer than this table.
+Facts of ggml (`ggml_type` in ggml.h, blocks in ggml-common.h) and llama.cpp (`llama_ftype` in llama.h). A test compares
+them with the `gguf` package on PyPI, which its maintainers keep in step, so that a release with new types is noticed.
 """
 
 from __future__ import annotations
+
+import struct
 
 TENSOR_BLOCKS: dict[int, tuple[int, int]] = {
     0: (1, 4),  # F32
@@ -14,7 +16,7 @@ TENSOR_BLOCKS: dict[int, tuple[int, int]] = {
     6: (32, 22),  # Q5_0
     7: (32, 24),  # Q5_1
     8: (32, 34),  # Q8_0
-    9: (32, 40),  # Q8_1
+    9: (32, 36),  # Q8_1; the gguf package says 40, ggml's own assertion 36
     10: (256, 84),  # Q2_K
     11: (256, 110),  # Q3_K
     12: (256, 144),  # Q4_K
@@ -41,8 +43,11 @@ TENSOR_BLOCKS: dict[int, tuple[int, int]] = {
     39: (32, 17),  # MXFP4
     40: (64, 36),  # NVFP4
     41: (128, 18),  # Q1_0
+    42: (64, 18),  # Q2_0
 }
-"""Tensor type: values in one block, bytes of one block."""
+"""Tensor type: values in one block, bytes of one block. The gaps are types that ggml gave up."""
+
+NEWEST_TENSOR_TYPE = max(TENSOR_BLOCKS)
 
 FILE_TYPES: dict[int, str] = {
     0: "F32",
@@ -80,6 +85,7 @@ FILE_TYPES: dict[int, str] = {
     38: "MXFP4_MOE",
     39: "NVFP4",
     40: "Q1_0",
+    41: "Q2_0",
 }
 """`general.file_type`: the quantisation of most tensors."""
 
@@ -88,3 +94,5 @@ SCALARS: dict[int, str] = {
     0: "B", 1: "b", 2: "H", 3: "h", UINT32: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
 }  # fmt: skip
 """Metadata value types of fixed size, as `struct` spells them."""
+
+BYTES: dict[str, int] = {code: struct.calcsize(f"<{code}") for code in SCALARS.values()}

@@ -1,22 +1,17 @@
-"""The header parser: what it finds, what it refuses, and that no file can make it eat memory."""
+"""The header parser: what it finds, and what it refuses. Its bounds are in test_gguf_bounds.py."""
 
 from __future__ import annotations
 
 import io
-import os
 import struct
-import tracemalloc
-from pathlib import Path
 
 import gguf as reference
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from llama_operator.stage import gguf, verify
+from llama_operator.stage import gguf
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.gguf_types import FILE_TYPES, TENSOR_BLOCKS
-from tests.unit.stage.support import F32, MIB, Q8_0, entry, gguf_file, tensor, text
+from llama_operator.stage.gguf_types import FILE_TYPES, NEWEST_TENSOR_TYPE, TENSOR_BLOCKS
+from tests.gguf_files import F32, Q8_0, array, entry, gguf_file, head, tensor, text
 
 SMALL = gguf_file(256)
 
@@ -28,12 +23,8 @@ def read(data: bytes) -> gguf.Header:
 def build(
     *, version: int = 3, entries: tuple[bytes, ...] = (), tensors: tuple[bytes, ...] = (), data: int = 0
 ) -> bytes:
-    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(entries)) + b"".join((*entries, *tensors))
-    return head + bytes(-len(head) % 32) + bytes(data)
-
-
-def array(key: str, kind: int, count: int, body: bytes) -> bytes:
-    return text(key) + struct.pack("<IIQ", 9, kind, count) + body
+    listed = head(len(entries), len(tensors), version) + b"".join((*entries, *tensors))
+    return listed + bytes(-len(listed) % 32) + bytes(data)
 
 
 def test_what_the_header_says() -> None:
@@ -46,13 +37,29 @@ def test_what_the_header_says() -> None:
                 entry("general.file_type", 15),
                 entry("general.name", "A model"),
                 entry("split.count", 4),
+                entry("split.no", 3),
+                entry("split.tensors.count", 99),
+                entry("general.type", "adapter"),
+                entry("adapter.type", "lora"),
+                text("clip.has_vision_encoder") + struct.pack("<I?", 7, True),
             ),
             tensors=(tensor("a", (32, 2), Q8_0, 0), tensor("b", (5,), F32, 96)),
             data=96 + 20,
         )
     )
     assert header == gguf.Header(
-        version=3, architecture="qwen3", name="A model", file_type="Q4_K_M", parameters=69, tensors=2, parts=4
+        version=3,
+        architecture="qwen3",
+        name="A model",
+        file_type="Q4_K_M",
+        parameters=69,
+        tensors=2,
+        parts=4,
+        part=3,
+        tensors_of_all_parts=99,
+        type="adapter",
+        adapter="lora",
+        encoder=True,
     )
 
 
@@ -66,10 +73,10 @@ def test_a_missing_end_is_truncated(missing: int) -> None:
 def test_sizes_of_tensors_are_exact() -> None:
     """The last byte of the last tensor is the last of the file: one less is refused, for each type."""
     for kind, (values, size) in TENSOR_BLOCKS.items():
-        one = (tensor("a", (values, 3), kind, 32),)
-        assert read(build(tensors=one, data=32 + 3 * size)).parameters == 3 * values
+        one = (tensor("a", (values, 3), kind, 0),)
+        assert read(build(tensors=one, data=3 * size)).parameters == 3 * values
         with pytest.raises(Failure, match="end of the file is missing"):
-            read(build(tensors=one, data=32 + 3 * size - 1))
+            read(build(tensors=one, data=3 * size - 1))
 
 
 def test_alignment_moves_the_tensors() -> None:
@@ -80,7 +87,55 @@ def test_alignment_moves_the_tensors() -> None:
 
 
 def test_a_type_newer_than_the_table_is_not_refused() -> None:
-    assert read(build(tensors=(tensor("a", (7,), 999, 0),), data=32)).parameters == 7
+    """Its size is unknown: what follows it must only be aligned and behind it."""
+    new = NEWEST_TENSOR_TYPE + 1
+    tensors = (tensor("a", (7,), new, 0), tensor("b", (1,), F32, 64), tensor("c", (1,), F32, 96))
+    assert read(build(tensors=tensors, data=100)).parameters == 9
+    for wrong in (64, 97):
+        with pytest.raises(Failure, match="overlaps another one or leaves a gap"):
+            read(build(tensors=(*tensors[:2], tensor("c", (1,), new, 96), tensor("d", (1,), F32, wrong)), data=200))
+
+
+def test_what_follows_the_tensors_does_not_matter() -> None:
+    assert read(SMALL + b"anything") == read(SMALL)
+
+
+def test_a_file_of_metadata_alone_is_whole() -> None:
+    """The first part of a split model may be one."""
+    assert read(build(entries=(entry("split.count", 2),))).tensors == 0
+
+
+@pytest.mark.parametrize(
+    ("tensors", "what"),
+    [
+        ((tensor("a", (1,), F32, 0), tensor("a", (1,), F32, 32)), "of one name"),
+        ((tensor("a", (1,), F32, 32),), "overlaps another one or leaves a gap"),
+        ((tensor("a", (1,), F32, 0), tensor("b", (1,), F32, 64)), "leaves a gap"),
+        ((tensor("a", (16,), F32, 0), tensor("b", (1,), F32, 32)), "overlaps"),
+        ((tensor("a", (1,), F32, 0), tensor("b", (1,), F32, 4)), "overlaps"),
+        ((tensor("n" * 64, (1,), F32, 0),), "name of 64 bytes"),
+        ((tensor("a", (1, 1, 1, 1, 1), F32, 0),), "5 dimensions"),
+        ((tensor("a", (16, 2), Q8_0, 0),), "rows of 16"),
+        ((tensor("a", (1 << 61,), Q8_0, 0),), "rows of 2305843009213693952, which overflows"),
+        ((tensor("a", (1 << 63,), F32, 0),), "shape"),
+        ((tensor("a", (1 << 32, 1 << 31), F32, 0),), "shape"),
+        ((tensor("a", ((1 << 62) - 1, 2), 24, 0),), "shape"),  # llama.cpp takes one less
+        ((tensor("a", (256, 0, 1 << 62, 2), F32, 0),), "shape"),
+        *((((tensor("a", (256,), kind, 0),)), "given up") for kind in (4, 5, 31, 32, 33, 36, 37, 38)),
+        ((tensor("a", (1,), NEWEST_TENSOR_TYPE + 5000, 0),), "does not exist"),
+    ],
+)
+def test_tensors_that_llama_cpp_refuses(tensors: tuple[bytes, ...], what: str) -> None:
+    with pytest.raises(Failure, match=what) as caught:
+        read(build(tensors=tensors, data=4096))
+    assert caught.value.reason is Reason.NOT_GGUF
+
+
+@pytest.mark.parametrize(
+    ("shape", "values"), [((), 1), ((0,), 0), ((3, 0, 5), 0), ((4, 2, 2, 2), 32), ((1, 1, 1, 1), 1)]
+)
+def test_shapes(shape: tuple[int, ...], values: int) -> None:
+    assert read(build(tensors=(tensor("a", shape, F32, 0),), data=128)).parameters == values
 
 
 @pytest.mark.parametrize(
@@ -98,10 +153,18 @@ def test_a_type_newer_than_the_table_is_not_refused() -> None:
         build(entries=(entry("general.alignment", 24),)),
         build(entries=(entry("general.alignment", "32"),)),
         build(entries=(text("x" * 70_000) + struct.pack("<II", 4, 1),)),
-        build(tensors=(tensor("a", (1, 1, 1, 1, 1), F32, 0),), data=32),
-        build(tensors=(tensor("a", (33,), Q8_0, 0),), data=320),
-        b"GGUF" + struct.pack("<IQQ", 3, 1 << 63, 0),
-        b"GGUF" + struct.pack("<IQQ", 3, 0, 1 << 63),
+        build(entries=(entry("k", 1), entry("k", 2))),
+        build(entries=(entry("k" * 100, 1), entry("k" * 100, 1))),
+        build(entries=(entry("", 1),)),
+        build(entries=(entry("general.alignment\0", 1),)),
+        build(entries=(entry("general.architecture", 1),)),
+        build(entries=(entry("general.name", 1),)),
+        build(entries=(text("k") + struct.pack("<IQ", 8, 1 << 63),)),
+        build(entries=(array("k", 8, 1 << 62, b""),)),
+        build(entries=(array("k", 12, 1 << 62, b""),)),
+        build(entries=(array("k", 7, (1 << 64) - 1, b""),)),
+        head(0, 1 << 63),
+        head(1 << 63, 0),
     ],
 )
 def test_broken_headers_are_no_gguf(data: bytes) -> None:
@@ -113,69 +176,40 @@ def test_broken_headers_are_no_gguf(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        build(entries=(text("k") + struct.pack("<IQ", 8, 1 << 63),)),
-        build(entries=(array("k", 8, 1 << 62, b""),)),
-        build(entries=(array("k", 12, 1 << 62, b""),)),
-        build(tensors=(tensor("a", (1 << 63, 1 << 63, 1 << 63, 1 << 63), F32, 1 << 63),), data=32),
+        build(entries=(text("k") + struct.pack("<IQ", 8, 1 << 20),)),
+        build(entries=(array("k", 8, 1 << 20, b""),)),
+        build(entries=(array("k", 12, 1 << 20, b""),)),
+        build(tensors=(tensor("a", (1 << 60,), F32, 0),), data=32),
     ],
 )
-def test_huge_numbers_are_truncation_and_cost_nothing(data: bytes) -> None:
+def test_what_could_be_is_called_truncated(data: bytes) -> None:
     with pytest.raises(Failure) as caught:
         read(data)
     assert caught.value.reason is Reason.TRUNCATED
 
 
-def test_a_header_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gguf, "MAX_HEADER", 1 << 16)
-    with pytest.raises(Failure, match="header of more than"):
-        read(build(entries=(array("k", 8, 1 << 20, bytes(1 << 17)),)))
+def test_long_keys_that_begin_alike_are_two() -> None:
+    assert read(build(entries=(entry("k" * 99 + "a", 1), entry("k" * 99 + "b", 1)))).version == 3
 
 
-@given(st.data())
-def test_no_bytes_break_the_parser(data: st.DataObject) -> None:
-    """Any damage ends in a header or in one of two reasons, and in little memory."""
-    damaged = bytearray(SMALL[: data.draw(st.integers(0, len(SMALL)))])
-    for _ in range(data.draw(st.integers(0, 4))):
-        at = data.draw(st.integers(0, 200))
-        damaged[at : at + 8] = data.draw(st.binary(min_size=1, max_size=8))
-    file = io.BytesIO(bytes(damaged))
-    reason = None
-    tracemalloc.start()
-    try:
-        gguf.read(file, len(damaged))
-    except Failure as failure:
-        reason = failure.reason
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert reason in (None, Reason.NOT_GGUF, Reason.TRUNCATED)
-    assert peak < 1 << 20
+def test_old_and_foreign_versions_are_told_apart() -> None:
+    for version, what in ((struct.pack("<I", 1), "version 1"), (struct.pack(">I", 3), "big-endian")):
+        with pytest.raises(Failure, match=what):
+            read(b"GGUF" + version + bytes(64))
 
 
-def test_memory_does_not_grow_with_the_vocabulary() -> None:
-    data = build(entries=(array("tokenizer.ggml.tokens", 8, 100_000, text("token") * 100_000),))
-    file = io.BytesIO(data)
-    tracemalloc.start()
-    gguf.read(file, len(data))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 1 << 18
-
-
-@pytest.mark.parametrize("kind", [struct.pack("<I", 8), struct.pack("<II", 9, 0)])
-def test_values_that_nobody_asks_for_are_not_read(tmp_path: Path, kind: bytes) -> None:
-    """A string and an array of 64 MiB each, of which the disk holds nothing."""
-    path, length = tmp_path / "m.gguf", 64 * MIB
-    path.write_bytes(build(entries=(text("k") + kind + struct.pack("<Q", length),)))
-    os.truncate(path, path.stat().st_size + length)
-    tracemalloc.start()
-    verify.structure(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 * MIB
+def test_keys_that_llama_cpp_does_not_read_may_have_any_type() -> None:
+    odd = (entry("general.type", 5), entry("split.count", "2"), entry("adapter.type", 1), entry("split.no", "x"))
+    header = read(build(entries=odd))
+    assert (header.type, header.adapter, header.parts, header.part) == ("", "", 1, 0)
 
 
 def test_the_tables_are_those_of_the_reference() -> None:
-    assert {int(k): v for k, v in reference.GGML_QUANT_SIZES.items()} == TENSOR_BLOCKS
+    """Fails when a release of the package knows a type that we do not. We may be ahead of it, as ggml is."""
+    sizes = {int(k): v for k, v in reference.GGML_QUANT_SIZES.items()}
+    # ggml-common.h asserts 2 * sizeof(ggml_half) + 32 bytes for Q8_1, whatever the package says. No file has it.
+    sizes[9] = (32, 36)
+    assert {k: v for k, v in TENSOR_BLOCKS.items() if k <= max(sizes)} == sizes
     names = {int(t): t.name.removeprefix("MOSTLY_").removeprefix("ALL_") for t in reference.LlamaFileType}
-    assert {k: v for k, v in names.items() if v != "GUESSED"} == FILE_TYPES
+    known = {k: v for k, v in names.items() if v != "GUESSED"}
+    assert {k: v for k, v in FILE_TYPES.items() if k <= max(known)} == known
