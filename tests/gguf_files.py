@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 
 F32, Q8_0 = 0, 8
 
@@ -31,8 +32,29 @@ def head(entries: int, tensors: int, version: int = 3) -> bytes:
     return b"GGUF" + struct.pack("<IQQ", version, tensors, entries)
 
 
-def gguf_file(values: int = 1024, *, name: str = "hand-made", extra: bytes = b"", extras: int = 0) -> bytes:
-    """A complete GGUF of one F32 tensor; `extra` are further metadata entries, `extras` of them."""
-    metadata = entry("general.architecture", "llama") + entry("general.name", name) + entry("general.file_type", 0)
-    listed = head(3 + extras, 1) + metadata + extra + tensor("w", (values,), F32, 0)
+def flag(key: str) -> bytes:
+    """A boolean that is true."""
+    return text(key) + struct.pack("<IB", 7, 1)
+
+
+EYES = (entry("general.type", "mmproj"), flag("clip.has_vision_encoder"))
+"""What makes a file of architecture `clip` a multimodal projector."""
+LORA = (entry("general.type", "adapter"), entry("adapter.type", "lora"))
+
+
+def gguf_file(
+    values: int = 1024, *, name: str = "hand-made", architecture: str = "llama", extra: Sequence[bytes] = ()
+) -> bytes:
+    """A complete GGUF of one F32 tensor; `extra` are further metadata entries."""
+    own = [entry("general.architecture", architecture), entry("general.name", name), entry("general.file_type", 0)]
+    metadata = [*own, *extra]
+    listed = head(len(metadata), 1) + b"".join(metadata) + tensor("w", (values,), F32, 0)
     return listed + bytes(-len(listed) % 32) + hashlib.shake_128(name.encode()).digest(4 * values)
+
+
+def gguf_parts(count: int, values: int = 1024) -> list[bytes]:
+    """A split model: each part says which one it is."""
+    return [
+        gguf_file(values, name=f"part {number}", extra=[entry("split.count", count), entry("split.no", number)])
+        for number in range(count)
+    ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llama_operator.api.staging import File, InPlace, Report, Request, Staged
-from llama_operator.stage import failures, split, verify
+from llama_operator.stage import failures, gguf_role, split, verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf import Header
@@ -69,14 +69,24 @@ def _look(request: Request, file: File, parts: list[Part], sources: Sources, con
 
 def _stage(request: Request, file: File, parts: list[Part], sources: Sources, context: Context) -> Staged:
     with _named(file):
-        found = []
+        found: list[_Found] = []
         for part in parts:
             context.gauge.begin("asking", file.role)
             is_here = isinstance(file.source, InPlace)
             one = _in_place(part, context) if is_here else _obtain(request, part, sources, context)
             split.check(one.header, part.number, part.count, part.where)
+            _fits(file, [*found, one], part)
             found.append(one)
         return _staged(file, found, context)
+
+
+def _fits(file: File, found: list[_Found], part: Part) -> None:
+    """Raise `Failure` if this is a good file of the wrong kind; of a split model, once all parts are here."""
+    wrong = gguf_role.role_mismatch(file.role, found[-1].header)
+    if not wrong and 1 < part.count == len(found):
+        wrong = gguf_role.split_mismatch([one.header for one in found])
+    if wrong:
+        raise Failure(Reason.INVALID_SOURCE, f"{part.where} {wrong}" if part.count > 1 else wrong)
 
 
 def _structure(part: Part) -> tuple[Header, int]:

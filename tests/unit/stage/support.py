@@ -1,9 +1,8 @@
-"""A GGUF file made by hand, and a server that misbehaves on demand."""
+"""A server that misbehaves on demand."""
 
 from __future__ import annotations
 
 import hashlib
-import struct
 import threading
 import time
 from collections import deque
@@ -26,40 +25,7 @@ from llama_operator.stage.secrets import Secrets
 from llama_operator.stage.stager import stage
 
 MIB = 1 << 20
-F32, Q8_0 = 0, 8
 FILE = "sub/model.gguf"
-
-
-def text(value: str) -> bytes:
-    raw = value.encode()
-    return struct.pack("<Q", len(raw)) + raw
-
-
-def entry(key: str, value: str | int) -> bytes:
-    packed = struct.pack("<I", 8) + text(value) if isinstance(value, str) else struct.pack("<II", 4, value)
-    return text(key) + packed
-
-
-def tensor(name: str, shape: tuple[int, ...], kind: int, offset: int) -> bytes:
-    return text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
-
-
-def gguf_file(values: int = 1024, *, name: str = "hand-made", extra: bytes = b"", extras: int = 0) -> bytes:
-    """A complete GGUF of one F32 tensor; `extra` are further metadata entries, `extras` of them."""
-    metadata = entry("general.architecture", "llama") + entry("general.name", name) + entry("general.file_type", 0)
-    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 3 + extras) + metadata + extra + tensor("w", (values,), F32, 0)
-    head += bytes(-len(head) % 32)
-    return head + hashlib.shake_128(name.encode()).digest(4 * values)
-
-
-def gguf_parts(count: int, values: int = 1024) -> list[bytes]:
-    """A split model: each part says which one it is."""
-    return [
-        gguf_file(
-            values, name=f"part {number}", extra=entry("split.count", count) + entry("split.no", number), extras=2
-        )
-        for number in range(count)
-    ]
 
 
 def sha256(data: bytes) -> str:

@@ -6,7 +6,8 @@ import pytest
 
 from llama_operator.stage.context import Policy
 from llama_operator.stage.failures import Failure, Reason
-from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, sha256
+from tests.gguf_files import gguf_file
+from tests.unit.stage.support import MIB, Fault, Server, Stager, sha256
 
 MODEL = gguf_file(MIB)
 OTHER = gguf_file(MIB, name="other")

@@ -9,9 +9,12 @@ import pytest
 
 from llama_operator.api.staging import HuggingFace, InPlace, Progress, Url
 from llama_operator.stage.failures import Failure, Reason
-from tests.unit.stage.support import MIB, Fault, Server, Stager, entry, gguf_file, gguf_parts, model, sha256
+from tests.gguf_files import EYES, LORA, entry, gguf_file, gguf_parts
+from tests.unit.stage.support import MIB, Fault, Server, Stager, model, sha256
 
-MODEL, PROJECTOR, ADAPTER = gguf_file(MIB // 4), gguf_file(1000, name="eyes"), gguf_file(500, name="style")
+MODEL = gguf_file(MIB // 4)
+PROJECTOR = gguf_file(1000, name="eyes", architecture="clip", extra=EYES)
+ADAPTER = gguf_file(500, name="style", extra=LORA)
 PARTS = gguf_parts(3)
 COMMIT, LATER = "0123456789" * 4, "f" * 40
 
@@ -187,6 +190,22 @@ def test_a_split_model_on_a_volume_needs_all_its_parts(stager: Stager) -> None:
     (stager.root / split_name(3)).unlink()
     found = failure(stager, file)
     assert (found.reason, split_name(3) in found.message) == (Reason.NOT_FOUND, True)
+
+
+def test_a_good_file_of_the_wrong_kind_is_refused(stager: Stager) -> None:
+    (stager.root / "adapter.gguf").write_bytes(ADAPTER)
+    found = failure(stager, model(str(stager.root / "adapter.gguf"), InPlace()))
+    assert found.reason == Reason.INVALID_SOURCE
+    assert found.message == "spec.source: holds a LoRA adapter, not a model; put it under spec.adapters"
+
+
+def test_parts_that_are_not_of_one_model_are_refused(stager: Stager) -> None:
+    total = [entry("split.tensors.count", 7)]
+    for number in range(2):
+        extra = [entry("split.count", 2), entry("split.no", number), *total]
+        (stager.root / f"m-{number + 1:05d}-of-00002.gguf").write_bytes(gguf_file(extra=extra))
+    found = failure(stager, model(str(stager.root / "m-00001-of-00002.gguf"), InPlace()))
+    assert (found.reason, "7" in found.message) == (Reason.INVALID_SOURCE, True), found.message
 
 
 def test_an_unknown_file_type_is_not_told(stager: Stager) -> None:

@@ -86,7 +86,7 @@ def test_any_bytes_end_in_a_reason(data: bytes) -> None:
 
 
 def test_every_cut_is_a_truncation() -> None:
-    whole = gguf_file(256, extra=entry("split.no", 1), extras=1)
+    whole = gguf_file(256, extra=[entry("split.no", 1)])
     assert isinstance(judge(whole), gguf.Header)
     for end in range(4, len(whole)):
         failure = judge(whole[:end])

@@ -16,18 +16,8 @@ import msgspec
 import pytest
 
 from llama_operator.api.staging import Progress, Request, Url
-from tests.unit.stage.support import (
-    MIB,
-    Fault,
-    Server,
-    Stager,
-    argument,
-    gguf_file,
-    model,
-    sha256,
-    until,
-    url_arguments,
-)
+from tests.gguf_files import gguf_file
+from tests.unit.stage.support import MIB, Fault, Server, Stager, argument, model, sha256, until, url_arguments
 
 MODEL = gguf_file(2 * MIB)
 DIGEST = sha256(MODEL)

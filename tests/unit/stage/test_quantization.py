@@ -7,7 +7,8 @@ import pytest
 
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.quantization import choose
-from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, sha256
+from tests.gguf_files import gguf_file
+from tests.unit.stage.support import MIB, Fault, Server, Stager, sha256
 
 MODEL = gguf_file(MIB // 4)
 COMMIT = "0123456789" * 4

@@ -21,7 +21,8 @@ from llama_operator.api.staging import S3, Staged
 from llama_operator.stage import s3, s3_errors
 from llama_operator.stage.failures import Failure, Reason, Transient
 from llama_operator.stage.secrets import Secrets
-from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, gguf_parts, model, sha256
+from tests.gguf_files import gguf_file, gguf_parts
+from tests.unit.stage.support import MIB, Fault, Server, Stager, model, sha256
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential

@@ -15,7 +15,8 @@ import pytest
 from llama_operator.api.staging import S3, Staged
 from llama_operator.stage import s3
 from llama_operator.stage.failures import Failure, Reason
-from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, model, sha256
+from tests.gguf_files import gguf_file
+from tests.unit.stage.support import MIB, Fault, Server, Stager, model, sha256
 
 MODEL = gguf_file(MIB // 4)
 TOKEN = "jwt-of-the-account"

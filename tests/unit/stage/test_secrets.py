@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from llama_operator.stage import report
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.secrets import Secrets
-from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, sha256
+from tests.gguf_files import gguf_file
+from tests.unit.stage.support import MIB, Fault, Server, Stager, sha256
 
 MODEL = gguf_file(MIB // 4)
 SECRET = "Bearer s3cr3t/and+more"

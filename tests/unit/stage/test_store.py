@@ -16,7 +16,8 @@ from llama_operator.stage import partial, verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, of_volume
 from llama_operator.stage.store import safe_name
-from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, note, sha256
+from tests.gguf_files import gguf_file
+from tests.unit.stage.support import MIB, Fault, Server, Stager, note, sha256
 
 MODEL = gguf_file(MIB // 2)
 DIGEST = sha256(MODEL)
