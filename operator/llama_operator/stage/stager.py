@@ -41,15 +41,17 @@ def stage(request: Volume | Download, context: Context) -> Result:
     """Raises `Failure`, or `OSError` for trouble with the volume."""
     if isinstance(request, Volume):
         return _in_place(request, context)
-    store = Store(request.root, request.link, context)
+    store = Store(request.root, context)
     store.prepare()
-    found = store.current(request.sha256, reread=False)
+    found = store.current(request.link, request.sha256, reread=False)
     if found:
         context.log(f"{found.path} is in place and verified: nothing to download")
     else:
         with remote.client(context.policy) as http:
-            found = obtain(http, lambda: _locate(http, request, context), request.sha256, store, context)
-    return _result(found.header, found.size, found.sha256, store.revision(found), context)
+            found = obtain(
+                http, lambda: _locate(http, request, context), request.link, store, context, sha256=request.sha256
+            )
+    return _result(found.header, found.size, found.sha256, store.revision(request.link, found), context)
 
 
 def _in_place(request: Volume, context: Context) -> Result:

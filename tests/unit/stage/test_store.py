@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from llama_operator.stage import partial, verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, of_volume
-from llama_operator.stage.store import safe_name
+from llama_operator.stage.layout import safe_name
 from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, note, sha256
 
 MODEL = gguf_file(MIB // 2)
@@ -211,9 +211,10 @@ def test_a_full_disk_is_seen_before_the_first_byte(stager: Stager, server: Serve
 def test_a_disk_that_fills_up_is_full_too(server: Server, small: Stager) -> None:
     """Without a length nothing can be seen before."""
     server.add("/m.gguf", gguf_file(2 * MIB), length=False)
-    with pytest.raises(OSError, match="No space left") as caught:
+    with pytest.raises(Failure, match="volume is full") as caught:
         small.url(server.url("/m.gguf"))
-    assert of_volume(caught.value).reason is Reason.DISK_FULL
+    assert caught.value.reason is Reason.DISK_FULL
+    assert small.parts()[0].stat().st_size > MIB
 
 
 def test_unfinished_downloads_give_way(server: Server, small: Stager) -> None:
@@ -248,8 +249,9 @@ def test_no_space_while_writing_without_a_real_disk(
 
     monkeypatch.setattr(os, "pwrite", full)
     server.add("/m.gguf", MODEL)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(Failure, match="volume is full") as caught:
         stager.url(server.url("/m.gguf"))
+    assert caught.value.need == len(MODEL)
     assert stager.published() == []
 
 
