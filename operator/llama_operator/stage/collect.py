@@ -127,7 +127,8 @@ def _unused(store: Store, horizon: float) -> list[_Unused]:
     for folder in store.published.iterdir():
         touched = folder.stat()
         if is_digest(folder.name) and folder not in linked and touched.st_mtime < horizon:
-            found.append(_Unused(folder, touched.st_mtime_ns, sum(p.stat().st_size for p in folder.iterdir())))
+            sizes = [path.stat().st_size for path in folder.glob("[!.]*")]
+            found.append(_Unused(folder, touched.st_mtime_ns, sum(sizes)))
     return sorted(found, key=lambda unused: unused.touched_ns)
 
 
@@ -140,7 +141,7 @@ def _remove(store: Store, unused: _Unused, context: Context) -> bool:
         context.log(f"removing {unused.folder.name}: {size(unused.bytes)} without a link")
         paths = [path for path in unused.folder.iterdir() if not path.name.startswith(".nfs")]
         for path in sorted(paths, key=lambda p: p.name.startswith(".")):
-            path.unlink()
+            path.unlink(missing_ok=True)
         try:
             unused.folder.rmdir()
         except OSError as error:

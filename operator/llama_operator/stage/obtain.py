@@ -71,12 +71,21 @@ def _there(http: httpx.Client, remote: Remote, link: Path, store: Store, context
         found = store.current(link, remote.sha256, reread=False)
         if found:
             return found
-        done = read_note(store.work.path(key, ".done"), Done)
-        digest = remote.sha256 or (done.sha256 if done else None)
-        found = (store.find(digest) if digest else None) or _download(http, remote, link, key, store, context)
+        found = (store.find(remote.sha256) if remote.sha256 else _done(key, store)) or _download(
+            http, remote, link, key, store, context
+        )
         pointed = store.point(link, found, remote.revision)
         store.work.path(key, ".done").unlink(missing_ok=True)
         return found if pointed else None
+
+
+def _done(key: str, store: Store) -> Published | None:
+    """What an earlier process published and had no time to link."""
+    done = read_note(store.work.path(key, ".done"), Done)
+    if done is None:
+        return None
+    with store.work.file(done.sha256):
+        return store.find(done.sha256)
 
 
 def _download(http: httpx.Client, target: Remote, link: Path, key: str, store: Store, context: Context) -> Published:

@@ -8,7 +8,8 @@
 <root>/.stage/<key>.done    which digest a download without a known one had, until it is linked
 <root>/.stage/<hash>.link   which revision a link was made from
 
-The order is: a file's lock, then the volume's. Who holds the volume's lock only tries a file's, and never waits for it.
+The order of locks: a file's by its address, a file's by its digest, the volume's. Who holds one waits only for later
+ones; with the volume's lock held, a file's is only tried.
 """
 
 from __future__ import annotations
