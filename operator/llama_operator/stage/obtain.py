@@ -19,7 +19,7 @@ from llama_operator.stage.files import read_note, write_note
 from llama_operator.stage.gguf import Header
 from llama_operator.stage.partial import Partial
 from llama_operator.stage.remote import Remote
-from llama_operator.stage.room import Room
+from llama_operator.stage.room import RESERVE, Room
 from llama_operator.stage.store import Published, Store
 from llama_operator.stage.text import redact
 from llama_operator.stage.work import Done
@@ -119,8 +119,7 @@ def _explained(error: OSError, store: Store, key: str) -> Exception:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return error
     failure = failures.of_volume(error)
-    missing = max(store.work.promised(key) - store.work.allocated(key), 0)
-    return Failure(failure.reason, failure.message, missing)
+    return Failure(failure.reason, failure.message, max(store.work.promised(key) - store.work.allocated(key), RESERVE))
 
 
 def _key(remote: Remote) -> str:

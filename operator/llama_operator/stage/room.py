@@ -13,6 +13,9 @@ from llama_operator.stage.files import write_note
 from llama_operator.stage.text import size
 from llama_operator.stage.work import Promise, Work
 
+RESERVE = 1 << 20
+"""Bytes for the notes beside a file; without them a verified file could not be put to use."""
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -83,9 +86,6 @@ def drop_idle(work: Work, keys: tuple[str, ...], log: Callable[[str], None]) -> 
 class Room:
     """Grants room to this process's downloads on one volume; `quota` in bytes, 0 for none."""
 
-    RESERVE = 1 << 20
-    """For the notes beside the file; without them a verified file could not be put to use."""
-
     def __init__(self, work: Work, published: Path, quota: int, log: Callable[[str], None]) -> None:
         self._work, self._published, self._quota, self._log = work, published, quota, log
 
@@ -97,7 +97,7 @@ class Room:
         key = keep.stem
         with self._work.volume() as locked:
             own = needed + max(self._work.allocated(key) - reusable, 0)
-            wanted = needed + self.RESERVE if needed > reusable else 0
+            wanted = needed + RESERVE if needed > reusable else 0
             ledger = survey(self._work, self._published, but=key, locked=locked)
             for oldest in ledger.idle:
                 if not ledger.lacking(wanted, reusable) and not ledger.over(own, self._quota):

@@ -1,7 +1,8 @@
 """Real stager processes, as many and as fast as a test wants: forked from one that has everything imported.
 
-Run as a script it reads one JSON array per line: ["start", LOG, MESSAGE, ARGUMENT…] answers with a process id, ["wait",
-ID] with an exit code (as `subprocess` has it). A process that has ended keeps its id until it is waited for.
+Run as a script it reads one JSON array per line. ["start", PROGRAM, LOG, MESSAGE, ARGUMENT…] answers with a process id;
+PROGRAM is stage or collect. ["wait", ID] answers with an exit code as `subprocess` has it. A process that has ended
+keeps its id until it is waited for.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Nursery:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
 
-    def start(self, name: str, arguments: Sequence[str]) -> int:
-        pid = self._ask("start", str(self.log(name)), str(self._message(name)), *arguments)
+    def start(self, name: str, arguments: Sequence[str], program: str = "stage") -> int:
+        pid = self._ask("start", program, str(self.log(name)), str(self._message(name)), *arguments)
         self._running.add(pid)
         return pid
 
@@ -64,22 +65,23 @@ class Nursery:
 
 
 def _serve() -> None:
-    from llama_operator.stage.cli import main
+    from llama_operator.stage import cli, collect
 
+    programs = {"stage": cli.main, "collect": collect.main}
     os.fsync = os.fdatasync = lambda fd: None
     for line in sys.stdin:
         verb, *rest = json.loads(line)
         if verb == "wait":
             print(os.waitstatus_to_exitcode(os.waitpid(rest[0], 0)[1]), flush=True)
             continue
-        log, message, *arguments = rest
+        program, log, message, *arguments = rest
         pid = os.fork()
         if pid == 0:
             os.environ["TERMINATION_LOG"] = message
             fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(fd, 1)
             os.dup2(fd, 2)
-            os._exit(main(arguments))
+            os._exit(programs[program](arguments))
         print(pid, flush=True)
 
 

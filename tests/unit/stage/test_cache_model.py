@@ -158,8 +158,15 @@ class Cache(RuleBasedStateMachine):
         except Failure as failure:
             if failure.reason is not Reason.QUOTA_EXCEEDED:
                 raise
-            if not other and not self.world.collect(*self.world.in_use(), delete=False, need=failure.need).missing:
+            if not other:
+                self._make_room(source, failure.need)
+
+    def _make_room(self, source: Source, need: int) -> None:
+        try:
+            if not self.world.collect(*self.world.in_use(), delete=False, need=need).missing:
                 self.world.stage(source)
+        except Killed:
+            return
 
 
 Cache.TestCase.settings = settings(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,11 +13,12 @@ import pytest
 
 from llama_operator.stage import mounts
 from llama_operator.stage.context import Context
+from llama_operator.stage.failures import Failure
 from llama_operator.stage.files import write_note
 from llama_operator.stage.gauge import Gauge
 from llama_operator.stage.lock import attempt, hold
 from llama_operator.stage.work import Promise, Work
-from tests.unit.stage.support import MIB
+from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file, sha256
 
 
 def never() -> None:
@@ -133,3 +136,23 @@ def test_mounts_whose_locks_other_nodes_see(kind: str, options: str, shared: boo
 
 def test_the_mounts_of_this_machine_can_be_read(tmp_path: Path) -> None:
     assert isinstance(mounts.locks_are_shared(tmp_path), bool)
+
+
+def test_a_volume_without_locks_gets_a_download_per_pod(
+    stager: Stager, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    model = gguf_file(MIB // 2)
+    digest = sha256(model)
+    stager.policy = type(stager.policy)(attempts=1)
+    server.add("/m.gguf", model).always = Fault(cut=MIB)
+    for host in ("pod-a", "pod-b"):
+        monkeypatch.setattr("socket.gethostname", lambda host=host: host)
+        with pytest.raises(Failure):
+            stager.url(server.url("/m.gguf"), digest)
+    assert len(stager.parts()) == 2
+    server.files["/m.gguf"].always = None
+    assert stager.url(server.url("/m.gguf"), digest).sha256 == digest

@@ -13,11 +13,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 
+from llama_operator.api.staging import Collect
 from llama_operator.stage.layout import links
 from tests.unit.stage.nursery import Nursery
 from tests.unit.stage.support import MIB, Fault, Handler, Server, gguf_file, sha256, until, url_arguments
+from tests.unit.stage.world import World
 
 MODEL = gguf_file(MIB)
 DIGEST = sha256(MODEL)
@@ -102,6 +106,27 @@ def test_many_stagers_fetch_once(server: Server, nursery: Nursery, tmp_path: Pat
     assert [nursery.wait(pid) for pid in pods] == [0] * PODS
     assert server.sent == len(MODEL)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + RUNS))
+def test_restarts_race_with_collectors(server: Server, nursery: Nursery, tmp_path: Path, seed: int) -> None:
+    """The links are old and no list has them; whoever comes first, a pod that started has its file."""
+    rng, server_files = random.Random(seed), [gguf_file(1000, name=f"file {n}") for n in range(4)]
+    words = []
+    for n, data in enumerate(server_files):
+        server.add(f"/{n}.gguf", data)
+        link = ["--root", str(tmp_path), "--link", str(tmp_path / f"{n}.gguf")]
+        words.append(["url", "--url", server.url(f"/{n}.gguf"), *link, *rng.choice([[], ["--sha256", sha256(data)]])])
+    assert [nursery.wait(nursery.start("first", each)) for each in words] == [0] * 4
+    with httpx.Client() as http:
+        World(tmp_path, server, http).age(100_000)
+    request = Collect(str(tmp_path), (), int(time.time()), "Delete")
+    collector = [msgspec.json.encode(request).decode()]
+    started = rng.sample([*((each, "stage") for each in words * 2), *[(collector, "collect")] * 3], 11)
+    pids = [nursery.start(f"{program}-{n}", each, program) for n, (each, program) in enumerate(started)]
+    assert [nursery.wait(pid) for pid in pids] == [0] * len(pids)
+    for n, data in enumerate(server_files):
+        assert (tmp_path / f"{n}.gguf").read_bytes() == data
 
 
 def test_different_files_are_fetched_at_once(server: Server, nursery: Nursery, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.room import Room
+from llama_operator.stage.room import RESERVE, Room
 from llama_operator.stage.work import Work
 from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file
 
@@ -134,7 +135,7 @@ def test_a_volume_that_somebody_else_fills_keeps_what_is_here(
 ) -> None:
     """The message of the kernel becomes a reason, with the bytes that are missing."""
     model = gguf_file(2 * MIB)
-    served = server.add("/m.gguf", model)
+    server.add("/m.gguf", model)
     original = os.pwrite
 
     def pwrite(fd: int, data: bytes, offset: int) -> int:
@@ -143,13 +144,54 @@ def test_a_volume_that_somebody_else_fills_keeps_what_is_here(
         return original(fd, data, offset)
 
     monkeypatch.setattr(os, "pwrite", pwrite)
-    served.faults.append(Fault())
     with pytest.raises(Failure, match="the volume is full") as caught:
         stager.url(server.url("/m.gguf"))
     assert caught.value.reason is Reason.DISK_FULL
     kept = stager.parts()[0].stat().st_blocks * 512
     assert kept >= 4 * MIB
-    assert caught.value.need == max(len(model) - kept, 0)
+    assert caught.value.need == max(len(model) - kept, RESERVE)
     monkeypatch.setattr(os, "pwrite", original)
     assert stager.url(server.url("/m.gguf")).bytes == len(model)
     assert "Range" in server.gets()[1].headers
+
+
+def test_a_full_disk_is_seen_before_the_first_byte(stager: Stager, server: Server, small: Stager) -> None:
+    data = gguf_file(2 * MIB)
+    server.add("/m.gguf", data)
+    with pytest.raises(Failure, match="the file needs") as caught:
+        small.url(server.url("/m.gguf"))
+    assert caught.value.reason is Reason.DISK_FULL
+    assert small.parts()[0].stat().st_size == 0
+
+
+def test_a_disk_that_fills_up_is_full_too(server: Server, small: Stager) -> None:
+    """Without a length nothing can be seen before."""
+    server.add("/m.gguf", gguf_file(2 * MIB), length=False)
+    with pytest.raises(Failure, match="volume is full") as caught:
+        small.url(server.url("/m.gguf"))
+    assert caught.value.reason is Reason.DISK_FULL
+    assert small.parts()[0].stat().st_size > MIB
+
+
+def test_unfinished_downloads_give_way(server: Server, small: Stager) -> None:
+    small.policy = type(small.policy)(attempts=1)
+    server.add("/old.gguf", gguf_file(MIB // 2, name="old")).always = Fault(cut=MIB)
+    server.add("/m.gguf", gguf_file(MIB // 2))
+    with pytest.raises(Failure):
+        small.url(server.url("/old.gguf"))
+    (old,) = small.parts()
+    (small.root / "filler").write_bytes(bytes(MIB // 2))
+    assert small.url(server.url("/m.gguf")).bytes == len(gguf_file(MIB // 2))
+    assert not old.exists()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Stager]:
+    """A volume of 4 MiB that is really full when it is full."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    root = tmp_path / "small"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", root], check=True)
+    yield Stager(root)
+    subprocess.run(["umount", root], check=True)
