@@ -6,8 +6,8 @@ kernel takes 128 KiB in one). The result is a `Collected` or a `Failed` as the c
 What is in use wins against any order of events:
 - A link is removed under the volume's lock, if it is not in the list and was not staged since the list was made. Every
   staging renews the time of its link under the same lock, also when there is nothing to do.
-- A file is removed under the volume's lock and its own, if no link leads to it, and nobody has touched it since that
-  was found out. Every stager touches a file under the volume's lock before it looks at it or links it.
+- A file is removed under the volume's lock and its own, if no link leads to it, and nobody has asked for it since that
+  was found out. Every stager leaves a time, under the volume's lock, before it looks at a file or links it.
 - Every step leaves what another run, or a stager, understands.
 """
 
@@ -42,10 +42,10 @@ ABANDONED_SECONDS = 86400.0
 
 @dataclass(frozen=True)
 class _Unused:
-    """A folder of published files without a link, as it was when the links were counted."""
+    """A folder of published files without a link, and when they were last asked for."""
 
     folder: Path
-    touched_ns: int
+    asked_ns: int
     bytes: int
 
 
@@ -113,11 +113,20 @@ def _remove_links(store: Store, live: frozenset[str], horizon: float, context: C
     count = 0
     for link, _ in list(links(store.root)):
         name = link.relative_to(store.root).as_posix()
-        if name not in live and link.lstat().st_mtime < horizon:
+        if name not in live and _staged_at(store, link) < horizon:
             context.log(f"removing the link {name}: no model and no pod uses it")
             link.unlink()
             count += 1
     return count
+
+
+def _staged_at(store: Store, link: Path) -> float:
+    """Unix seconds by the file server's clock. The link's own time serves where its note was lost."""
+    try:
+        with store.link_note(link).open("rb") as note:
+            return max(os.fstat(note.fileno()).st_mtime, link.lstat().st_mtime)
+    except FileNotFoundError:
+        return link.lstat().st_mtime
 
 
 def _unused(store: Store, horizon: float) -> list[_Unused]:
@@ -125,17 +134,18 @@ def _unused(store: Store, horizon: float) -> list[_Unused]:
     linked = {target.parent for _, target in links(store.root)}
     found = []
     for folder in store.published.iterdir():
-        touched = folder.stat()
-        if is_digest(folder.name) and folder not in linked and touched.st_mtime < horizon:
-            sizes = [path.stat().st_size for path in folder.glob("[!.]*")]
-            found.append(_Unused(folder, touched.st_mtime_ns, sum(sizes)))
-    return sorted(found, key=lambda unused: unused.touched_ns)
+        if not is_digest(folder.name) or folder in linked:
+            continue
+        with store.work.idle(folder.name) as asked_ns:
+            if asked_ns is not None and asked_ns < horizon * 1e9:
+                found.append(_Unused(folder, asked_ns, sum(path.stat().st_size for path in folder.glob("[!.]*"))))
+    return sorted(found, key=lambda unused: unused.asked_ns)
 
 
 def _remove(store: Store, unused: _Unused, context: Context) -> bool:
     """False if somebody wants the file after all. The file goes before its mark: a mark alone is harmless."""
-    with store.work.volume(), store.work.idle(unused.folder.name) as idle:
-        if not idle or unused.folder.stat().st_mtime_ns != unused.touched_ns:
+    with store.work.volume(), store.work.idle(unused.folder.name) as asked_ns:
+        if asked_ns != unused.asked_ns:
             context.log(f"{unused.folder.name} is wanted again")
             return False
         context.log(f"removing {unused.folder.name}: {size(unused.bytes)} without a link")
@@ -162,8 +172,9 @@ def _tidy(store: Store, before: float) -> None:
         if path.stat().st_mtime < before and not (note and (store.root / note.link).is_symlink()):
             path.unlink()
     for key in work.known():
-        with work.idle(key) as idle:
-            if idle and not work.path(key, ".part").exists() and _last_use(store, key) < before:
+        with work.idle(key) as asked_ns:
+            needed = work.path(key, ".part").exists() or (store.published / key).exists()
+            if asked_ns is not None and not needed and _last_use(store, key) < before:
                 # The lock goes last: without it a stager could begin anew among the rest.
                 for path in sorted(work.folder.glob(f"{key}.*"), key=lambda p: p.suffix == LOCK):
                     path.unlink()

@@ -35,11 +35,11 @@ def hold(path: Path, wait: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def attempt(path: Path) -> Iterator[bool]:
-    """Hold the lock if nobody else does, and say whether. Raises `Unsupported`."""
+def attempt(path: Path) -> Iterator[int | None]:
+    """Hold the lock if nobody else does: the open lock file, or None. Raises `Unsupported`."""
     fd = _take(path)
     try:
-        yield fd is not None
+        yield fd
     finally:
         if fd is not None:
             os.close(fd)

@@ -51,20 +51,20 @@ def survey(work: Work, published: Path, *, but: str = "", locked: bool = True) -
     """
     sizes = [path.stat().st_size for path in published.glob("*/[!.]*")]
     promised = outstanding = abandoned = active = 0
-    idle: list[tuple[float, str]] = []
+    idle: list[tuple[int, str]] = []
     for key in work.known():
         if key == but:
             continue
-        with work.idle(key) if locked else nullcontext(False) as nobody:
+        with work.idle(key) if locked else nullcontext(None) as idle_since:
             has = work.allocated(key)
-            if not nobody:
+            if idle_since is None:
                 will_have = max(work.promised(key), has) if locked else has
                 active += 1 if will_have else 0
                 promised += will_have
                 outstanding += will_have - has
             elif work.path(key, ".part").exists():
                 abandoned += has
-                idle.append((work.path(key, ".part").stat().st_mtime, key))
+                idle.append((idle_since, key))
     free = os.statvfs(work.folder)
     keys = tuple(key for _, key in sorted(idle))
     return Ledger(len(sizes), sum(sizes), active, promised, outstanding, keys, abandoned, free.f_bavail * free.f_frsize)
@@ -74,8 +74,8 @@ def drop_idle(work: Work, keys: tuple[str, ...], log: Callable[[str], None]) -> 
     """Delete unfinished downloads, but none that somebody has taken up meanwhile: how many, and their bytes."""
     count = freed = 0
     for key in keys:
-        with work.idle(key) as idle:
-            if idle:
+        with work.idle(key) as idle_since:
+            if idle_since is not None:
                 has = work.allocated(key)
                 log(f"dropping an unfinished download of {size(has)}")
                 work.drop(key)

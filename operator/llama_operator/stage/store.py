@@ -1,13 +1,12 @@
 """The volume: verified files under their digest, and links to them.
 
-<root>/sha256/<digest>/                  its time is when somebody last asked for the file
 <root>/sha256/<digest>/<name>            verified, read-only; appears by rename, so whole or not at all
 <root>/sha256/<digest>/.<name>.verified  the file's size and times when its digest was last computed
-<root>/<link>                            relative symbolic link, replaced by rename; its time is when it was last staged
+<root>/<link>                            relative symbolic link, replaced by rename
 <root>/.stage/                           see `work`; may be lost at any time
 
-A file is safe from a collector while a link that is in use leads to it, and for a while after it was touched: every
-stager touches a file, under the volume's lock, before it looks at it.
+A file is safe from a collector while a link that is in use leads to it, and for a while after somebody asked for it:
+every stager leaves a time for link and file, under the volume's lock, before it looks at them.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from llama_operator.stage.files import TEMPORARY, read_note, sync_folder, write_
 from llama_operator.stage.gguf import Header
 from llama_operator.stage.layout import PUBLISHED, WORK, safe_name, target_of, validated
 from llama_operator.stage.partial import Partial
-from llama_operator.stage.work import Work
+from llama_operator.stage.work import Work, touch
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -88,18 +87,13 @@ class Store:
             target = target_of(self.root, place)
             if target is None or sha256 not in (None, target.parent.name) or not target.is_file():
                 return None
-            os.utime(place, follow_symlinks=False)
-            os.utime(target.parent)
+            self.work.asked(target.parent.name)
+            touch(self.link_note(place))
         return self._check(target, target.parent.name, reread=reread)
 
     def find(self, sha256: str) -> Published | None:
         """A verified file with this digest, whatever its name and whoever staged it. Hold its lock."""
-        folder = self.published / sha256
-        with self.work.volume():
-            if not folder.is_dir():
-                return None
-            os.utime(folder)
-        for path in sorted(folder.glob("[!.]*")):
+        for path in sorted((self.published / sha256).glob("[!.]*")):
             found = self._check(path, sha256, reread=True)
             if found:
                 return found
@@ -111,8 +105,8 @@ class Store:
         sha256, size = part.hexdigest(), part.path.stat().st_size
         folder = self.published / sha256
         with self.work.volume():
+            self.work.asked(sha256)
             folder.mkdir(exist_ok=True)
-            os.utime(folder)
             path = next((p for p in sorted(folder.glob("[!.]*")) if _marked(p)), None)
             if path:
                 part.discard()
@@ -136,8 +130,8 @@ class Store:
                 raise Failure(Reason.INVALID_SOURCE, f"{place} exists and was not made by the stager; move it away")
             if not found.path.is_file():
                 return False
-            os.utime(found.path.parent)
-            write_note(self._link_note(place), LinkNote(self._name(place), found.sha256, revision))
+            self.work.asked(found.sha256)
+            write_note(self.link_note(place), LinkNote(self._name(place), found.sha256, revision))
             temporary = self.work.folder / f".{uuid.uuid4().hex}{TEMPORARY}"
             temporary.symlink_to(os.path.relpath(found.path, place.parent))
             temporary.replace(place)
@@ -145,7 +139,7 @@ class Store:
         return True
 
     def revision(self, link: Path, found: Published) -> str:
-        note = read_note(self._link_note(validated(self.given, link)), LinkNote)
+        note = read_note(self.link_note(validated(self.given, link)), LinkNote)
         return note.revision if note and note.sha256 == found.sha256 else ""
 
     def _check(self, path: Path, sha256: str, *, reread: bool) -> Published | None:
@@ -169,7 +163,8 @@ class Store:
     def _name(self, place: Path) -> str:
         return place.relative_to(self.root).as_posix()
 
-    def _link_note(self, place: Path) -> Path:
+    def link_note(self, place: Path) -> Path:
+        """`place` is a validated link."""
         return self.work.path(hashlib.sha256(self._name(place).encode()).hexdigest(), ".link")
 
 

@@ -2,14 +2,18 @@
 
 <root>/.stage/lock          the volume's lock: accounting, publishing, linking, collecting; never held while bytes
                             are fetched or read
-<root>/.stage/<key>.lock    one file's lock, held from before its download until it is linked
+<root>/.stage/<key>.lock    one file's lock, held from before its download until it is linked; its time is when
+                            somebody last asked for the file
 <root>/.stage/<key>.part    its bytes so far; .json, .map and .rejected beside it are notes of the transfer
 <root>/.stage/<key>.promise how large it will be
 <root>/.stage/<key>.done    which digest a download without a known one had, until it is linked
-<root>/.stage/<hash>.link   which revision a link was made from
+<root>/.stage/<hash>.link   which revision a link was made from; its time is when the link was last staged
 
 The order of locks: a file's by its address, a file's by its digest, the volume's. Who holds one waits only for later
 ones; with the volume's lock held, a file's is only tried.
+
+Times are those of plain files, which are opened to be asked for them: an NFS client may show names, links and times of
+folders as they were a minute ago, but what it opens it looks at anew.
 """
 
 from __future__ import annotations
@@ -69,14 +73,19 @@ class Work:
         with ExitStack() as stack:
             locked = self._enter(stack, lock.hold(self.path(key, LOCK), waiting.wait))
             if locked:
-                os.utime(self.path(key, LOCK))
+                touch(self.path(key, LOCK))
             yield locked
 
     @contextmanager
-    def idle(self, key: str) -> Iterator[bool]:
-        """Whether nobody works on this file; nobody can begin to until the block ends."""
-        with lock.attempt(self.path(key, LOCK)) as free:
-            yield free
+    def idle(self, key: str) -> Iterator[int | None]:
+        """When somebody last asked for this file (nanoseconds), None if somebody works on it. Nobody can begin to until
+        the block ends."""
+        with lock.attempt(self.path(key, LOCK)) as fd:
+            yield None if fd is None else os.fstat(fd).st_mtime_ns
+
+    def asked(self, key: str) -> None:
+        """Somebody asks for this file now."""
+        touch(self.path(key, LOCK))
 
     def known(self) -> list[str]:
         """Of all files that anybody works on or has worked on."""
@@ -113,6 +122,15 @@ class Work:
         self._shared = not missing
         if missing:
             self._context.log(f"this volume has no locks {what}; pods that share it may download the same file at once")
+
+
+def touch(path: Path) -> None:
+    """Give it the present time of the file system, and make it if need be."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.utime(fd)
+    finally:
+        os.close(fd)
 
 
 class _Waiting:

@@ -101,7 +101,7 @@ def test_no_more_gives_way_than_is_needed(pods: Pods) -> None:
     for key in ("a", "b"):
         pods.begin(key, 0, has=40 * MIB)
         pods.end(key)
-    os.utime(pods.work.path("b", ".part"), (0, 0))
+    os.utime(pods.work.path("b", ".lock"), (0, 0))
     pods.begin("c", 30 * MIB)
     assert [pods.work.path(key, ".part").exists() for key in ("a", "b")] == [True, False]
 

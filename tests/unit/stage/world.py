@@ -89,14 +89,10 @@ class World:
 
     def age(self, seconds: float) -> None:
         """Let time pass, by making all that is there older. The caller does so with its lists."""
-        places = [link for link, _ in links(self.root)] + self.published_folders()
-        places += list((self.root / ".stage").glob("*"))
+        places = [*(link for link, _ in links(self.root)), *(self.root / ".stage").glob("*")]
         for place in places:
             past = place.lstat().st_mtime_ns - int(seconds * 1e9)
             os.utime(place, ns=(past, past), follow_symlinks=False)
-
-    def published_folders(self) -> list[Path]:
-        return sorted((self.root / "sha256").glob("*"))
 
     def published(self) -> list[Path]:
         return sorted((self.root / "sha256").glob("*/[!.]*"))
