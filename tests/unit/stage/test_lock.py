@@ -74,6 +74,18 @@ def test_different_files_do_not_wait_for_each_other(tmp_path: Path) -> None:
         assert c is not None
 
 
+def test_a_restart_waits_for_nobody_and_asks_nobody(stager: Stager, server: Server) -> None:
+    """Whatever others do with this very file, and while the source is down."""
+    model = gguf_file(1000)
+    server.add("/m.gguf", model)
+    stager.url(server.url("/m.gguf"))
+    server.files.clear()
+    stager.sleep = _no_pause
+    with Work(stager.root / ".stage", Context()).file(sha256(model)):
+        assert stager.url(server.url("/m.gguf")).sha256 == sha256(model)
+    assert len(server.requests) == 1
+
+
 def test_who_waits_says_how_far_the_other_is(tmp_path: Path) -> None:
     """By what is on the disk: an unfinished download has holes."""
     log: list[str] = []
