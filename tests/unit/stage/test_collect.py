@@ -226,3 +226,11 @@ def test_the_command(world: World, tmp_path_factory: pytest.TempPathFactory) -> 
     assert msgspec.json.decode(message.read_bytes(), type=Collected).files == 1
     assert subprocess.run([*command, "{"], env=environment, capture_output=True, check=False).returncode == 1
     assert "bad arguments" in json.loads(message.read_bytes())["message"]
+
+
+def test_a_link_is_not_made_to_a_file_that_is_gone(world: World) -> None:
+    """The stager then begins anew, instead of starting a server without a file."""
+    found = world.stage(A)
+    found.path.unlink()
+    assert not world.store().point(world.root / B.link, found, "")
+    assert not (world.root / B.link).is_symlink()

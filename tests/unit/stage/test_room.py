@@ -13,7 +13,7 @@ import pytest
 
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.room import RESERVE, Room
+from llama_operator.stage.room import RESERVE, Room, drop_idle
 from llama_operator.stage.work import Work
 from tests.unit.stage.support import MIB, Fault, Server, Stager, gguf_file
 
@@ -195,3 +195,11 @@ def small(tmp_path: Path) -> Iterator[Stager]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", root], check=True)
     yield Stager(root)
     subprocess.run(["umount", root], check=True)
+
+
+def test_a_download_that_was_taken_up_again_is_not_dropped(pods: Pods) -> None:
+    """Between the survey, which found it idle, and the deletion."""
+    pods.begin("a", 0, has=MIB)
+    assert drop_idle(pods.work, ("a",), pods.note) == (0, 0)
+    pods.end("a")
+    assert drop_idle(pods.work, ("a",), pods.note) == (1, MIB)
