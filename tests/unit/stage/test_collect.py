@@ -84,6 +84,13 @@ def test_a_list_from_before_a_model_existed(world: World, ahead: float) -> None:
     assert (world.root / A.link).read_bytes() == A.data
 
 
+def test_a_list_that_waited_for_two_days(world: World) -> None:
+    """A model that is younger than the list is not in it, and may be a day old."""
+    staged(world, A, age=DAY)
+    assert world.collect((), int(time.time() - 2 * DAY)).links == 0
+    assert (world.root / A.link).read_bytes() == A.data
+
+
 def test_a_restart_protects_a_link_that_an_old_list_lacks(world: World) -> None:
     """Nothing is downloaded, and still it counts as staged."""
     staged(world, A, age=DAY)
