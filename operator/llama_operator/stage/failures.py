@@ -24,12 +24,16 @@ class Reason(StrEnum):
 
 
 class Failure(Exception):
-    """Staging cannot go on in this process. The message tells a person what to do next."""
+    """Staging cannot go on in this process. The message tells a person what to do next.
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    `need` is how many bytes were asked for in vain (DiskFull, QuotaExceeded): what a collection has to make room for.
+    """
+
+    def __init__(self, reason: Reason, message: str, need: int = 0) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.need = need
 
 
 class Transient(Exception):

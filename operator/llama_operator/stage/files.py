@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+TEMPORARY = ".tmp"
+"""Suffix of files that a kill may leave; their names begin with a dot."""
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -20,7 +23,8 @@ def read_note(path: Path, kind: type[T]) -> T | None:
 
 
 def write_note(path: Path, note: msgspec.Struct) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
+    """Several processes may write the same note at once; one of them wins."""
+    temporary = path.with_name(f".{uuid.uuid4().hex}{TEMPORARY}")
     with temporary.open("wb") as file:
         file.write(msgspec.json.encode(note))
         file.flush()

@@ -1,59 +1,73 @@
-"""One stager at a time works on a volume; the others wait, and then find its work."""
+"""Locks by file, between processes and, where the file system carries them (NFSv4, CephFS), between nodes.
+
+The death of its holder releases a lock. A lock file may be deleted by whoever holds it: who waited for it finds out,
+because the name then stands for another file, or for none.
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llama_operator.stage.context import Context
-from llama_operator.stage.text import size
-
-POLL_SECONDS = 1.0
-SAY_SECONDS = 15.0
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
-@contextmanager
-def hold(path: Path, context: Context) -> Iterator[bool]:
-    """Hold the lock; its holder's death releases it. Yields False where the file system has no locks.
+class Unsupported(Exception):
+    """The file system has no locks."""
 
-    It is polled rather than waited for, so that the log says what is being waited for.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+@contextmanager
+def hold(path: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock. `wait` is called before every further try: polling lets the waiter say what it waits for, and
+    NFS clients poll in any case, less and less often. Raises `Unsupported`."""
+    fd = _take(path)
+    while fd is None:
+        wait()
+        fd = _take(path)
     try:
-        yield _acquire(fd, path, context)
+        yield
     finally:
         os.close(fd)
 
 
-def _acquire(fd: int, path: Path, context: Context) -> bool:
-    said_at = None
+@contextmanager
+def attempt(path: Path) -> Iterator[int | None]:
+    """Hold the lock if nobody else does: the open lock file, or None. Raises `Unsupported`."""
+    fd = _take(path)
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def _take(path: Path) -> int | None:
     while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        kept = False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+            kept = _is(path, fd)
+            if kept:
+                return fd
         except BlockingIOError:
-            if said_at is None or context.monotonic() - said_at >= SAY_SECONDS:
-                said_at = context.monotonic()
-                context.log(f"another pod is staging on this volume ({_unfinished(path.parent)}); waiting for it")
+            return None
         except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                raise
-            context.log("this volume does not support locks; pods that share it may download the same file at once")
-            return False
-        context.sleep(POLL_SECONDS)
+            if error.errno in _UNSUPPORTED:
+                raise Unsupported(str(path)) from error
+            raise
+        finally:
+            if not kept:
+                os.close(fd)
 
 
-def _unfinished(folder: Path) -> str:
-    """How far the others are. Files may vanish while they are looked at."""
-    total = 0
-    for part in folder.glob("*.part"):
-        try:
-            total += part.stat().st_size
-        except FileNotFoundError:
-            continue
-    return f"{size(total)} so far"
+def _is(path: Path, fd: int) -> bool:
+    """Whether the name still stands for the file that was locked."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False

@@ -1,74 +1,135 @@
-"""Get one remote file into the store: whose turn it is, what is here already, download, check, publish."""
+"""Get one remote file into the store: whose turn it is, what is here already, download, check, publish, link."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from llama_operator.stage import verify
+from llama_operator.stage import failures, verify
 from llama_operator.stage.context import Context
-from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.failures import Failure
 from llama_operator.stage.fetch import Fetch
+from llama_operator.stage.files import read_note, write_note
 from llama_operator.stage.gguf import Header
-from llama_operator.stage.lock import hold
 from llama_operator.stage.partial import Partial
 from llama_operator.stage.remote import Remote
-from llama_operator.stage.room import Room
+from llama_operator.stage.room import RESERVE, Room
 from llama_operator.stage.store import Published, Store
 from llama_operator.stage.text import redact
+from llama_operator.stage.work import Done
 
 
 def obtain(
-    http: httpx.Client, locate: Callable[[], Remote], sha256: str | None, store: Store, context: Context
+    http: httpx.Client,
+    target: Remote | Callable[[], Remote],
+    link: Path,
+    store: Store,
+    context: Context,
+    *,
+    sha256: str | None = None,
 ) -> Published:
-    """The verified file, with the store's link on it. `locate` asks the source; not needed if the file is here.
+    """The verified file, with `link` on it. A function as `target` asks the source, which is not done if the file is
+    here; the digest that the spec demands is then `sha256`.
 
-    Raises `Failure`, or `OSError` for trouble with the volume.
+    One process at a time does this for one file; others wait, and find its work. Raises `Failure`, or `OSError` for
+    trouble with the volume.
     """
-    with hold(store.work / "lock", context) as exclusive:
-        # What the pod before us in the queue staged is found here.
-        found = store.current(sha256, reread=True)
+    wanted = target.sha256 if isinstance(target, Remote) else sha256
+    while True:
+        found = _here(link, wanted, store)
         if found:
             return found
-        found, revision = (store.find(sha256) if sha256 else None), ""
-        if not found:
-            target = locate()
-            revision = target.revision
-            found = (store.find(target.sha256) if target.sha256 else None) or _download(
-                http, target, store, context, exclusive
-            )
-        store.point(found, revision)
-        return found
+        remote = target if isinstance(target, Remote) else target()
+        found = _there(http, remote, link, store, context)
+        if found:
+            return found
 
 
-def _download(http: httpx.Client, target: Remote, store: Store, context: Context, exclusive: bool) -> Published:
+def _here(link: Path, wanted: str | None, store: Store) -> Published | None:
+    """The file is on the volume: read it if its mark is missing. Costs no request."""
+    digest = wanted or store.linked(link)
+    if digest is None:
+        return None
+    with store.work.file(digest):
+        found = store.current(link, wanted, reread=True)
+        if found:
+            return found
+        found = store.find(wanted) if wanted else None
+        return found if found and store.point(link, found, "") else None
+
+
+def _there(http: httpx.Client, remote: Remote, link: Path, store: Store, context: Context) -> Published | None:
+    """None if a collector was faster than we; then all begins anew."""
+    with store.work.file(_key(remote)) as exclusive:
+        key = _key(remote) if exclusive else f"{_key(remote)}-{_host()}"
+        found = store.current(link, remote.sha256, reread=False)
+        if found:
+            return found
+        found = (store.find(remote.sha256) if remote.sha256 else _done(key, store)) or _download(
+            http, remote, link, key, store, context
+        )
+        pointed = store.point(link, found, remote.revision)
+        store.work.path(key, ".done").unlink(missing_ok=True)
+        return found if pointed else None
+
+
+def _done(key: str, store: Store) -> Published | None:
+    """What an earlier process published and had no time to link."""
+    done = read_note(store.work.path(key, ".done"), Done)
+    if done is None:
+        return None
+    with store.work.file(done.sha256):
+        return store.find(done.sha256)
+
+
+def _download(http: httpx.Client, target: Remote, link: Path, key: str, store: Store, context: Context) -> Published:
     """Fetch, check and publish; once more from scratch if bytes of several responses do not fit together."""
     context.log(f"downloading {redact(target.url)}")
-    path = store.work / f"{_key(target, exclusive)}.part"
-    room = Room(store.work, store.published, context.log)
+    path = store.work.path(key, ".part")
+    room = Room(store.work, store.published, store.quota, context.log)
     while True:
         with Partial(path, context) as part:
-            Fetch(http, target, part, room, context).run()
             try:
-                return store.publish(part, _check(part, target), unquote(urlsplit(target.url).path))
+                Fetch(http, target, part, room, context).run()
+            except OSError as error:
+                raise _explained(error, store, key) from error
+            try:
+                header = _check(part, target)
             except Failure as failure:
-                if failure.reason is Reason.STAGING_FAILED:
-                    raise
                 if part.responses <= 1:
                     part.reject(failure)
                     raise
                 context.log(f"{failure.message}; it came in pieces, so once more in one piece")
                 part.discard()
+                continue
+            room.settle(path)
+            if not target.sha256:
+                write_note(store.work.path(key, ".done"), Done(part.hexdigest()))
+            return store.publish(part, header, unquote(urlsplit(target.url).path))
 
 
-def _key(target: Remote, exclusive: bool) -> str:
-    """Names the unfinished download. Without a lock each pod (its host name) works on its own."""
-    key = target.sha256 or "url-" + hashlib.sha256(target.url.encode()).hexdigest()
-    return key if exclusive else f"{key}-{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:16]}"
+def _explained(error: OSError, store: Store, key: str) -> Exception:
+    """Somebody else filled the volume: what is here is kept, and the rest must be made room for."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return error
+    failure = failures.of_volume(error)
+    return Failure(failure.reason, failure.message, max(store.work.promised(key) - store.work.allocated(key), RESERVE))
+
+
+def _key(remote: Remote) -> str:
+    """Names the file in locks and notes."""
+    return remote.sha256 or "url-" + hashlib.sha256(remote.url.encode()).hexdigest()
+
+
+def _host() -> str:
+    """Without locks each pod (its host name) works on a download of its own."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:16]
 
 
 def _check(part: Partial, target: Remote) -> Header:

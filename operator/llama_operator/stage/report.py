@@ -44,7 +44,7 @@ def _short(file: Staged, limit: int) -> Staged:
 
 def failed(failure: Failure, secrets: Secrets) -> bytes:
     message = one_line(secrets.cut(failure.message), MESSAGE_BYTES)
-    while len(encoded := msgspec.json.encode(Failed(str(failure.reason), message))) > MESSAGE_BYTES:
+    while len(encoded := msgspec.json.encode(Failed(str(failure.reason), message, failure.need))) > MESSAGE_BYTES:
         message = message[: len(message) * 9 // 10] + "…"
     return encoded
 

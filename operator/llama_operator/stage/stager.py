@@ -55,12 +55,11 @@ def _look(request: Request, file: File, parts: list[Part], sources: Sources, con
         for part in parts:
             _structure(part)
         return
-    missing = []
+    store, missing = _store(request, context), []
     for part in parts:
-        store = Store(Path(request.root), part.path, context)
-        found = store.current(file.sha256 or None, reread=False)
+        found = store.current(part.path, file.sha256 or None, reread=False)
         if found:
-            sources.pin(file, store.revision(found))
+            sources.pin(file, store.revision(part.path, found))
         elif not part.path.is_symlink() and not (file.sha256 and (store.published / file.sha256).is_dir()):
             missing.append(part)
     for part in missing:
@@ -107,15 +106,20 @@ def _in_place(part: Part, context: Context) -> _Found:
     return _Found(header, length, expected)
 
 
-def _obtain(request: Request, part: Part, sources: Sources, context: Context) -> _Found:
-    store, sha256 = Store(Path(request.root), part.path, context), part.file.sha256 or None
+def _store(request: Request, context: Context) -> Store:
+    store = Store(Path(request.root), context, request.quota)
     store.prepare()
-    found = store.current(sha256, reread=False)
+    return store
+
+
+def _obtain(request: Request, part: Part, sources: Sources, context: Context) -> _Found:
+    store, sha256 = _store(request, context), part.file.sha256 or None
+    found = store.current(part.path, sha256, reread=False)
     if found:
         context.log(f"{found.path} is in place and verified: nothing to download")
     else:
-        found = obtain(sources.http, lambda: sources.locate(part), sha256, store, context)
-    revision = store.revision(found)
+        found = obtain(sources.http, lambda: sources.locate(part), part.path, store, context, sha256=sha256)
+    revision = store.revision(part.path, found)
     sources.pin(part.file, revision)
     return _Found(found.header, found.size, found.sha256, revision)
 
@@ -127,7 +131,7 @@ def _named(file: File) -> Iterator[None]:
         yield
     except (Failure, OSError) as error:
         failure = error if isinstance(error, Failure) else failures.of_volume(error)
-        raise Failure(failure.reason, f"{file.field}: {failure.message}") from error
+        raise Failure(failure.reason, f"{file.field}: {failure.message}", failure.need) from error
 
 
 def _staged(file: File, found: list[_Found], context: Context) -> Staged:

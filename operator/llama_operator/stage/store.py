@@ -3,13 +3,16 @@
 <root>/sha256/<digest>/<name>            verified, read-only; appears by rename, so whole or not at all
 <root>/sha256/<digest>/.<name>.verified  the file's size and times when its digest was last computed
 <root>/<link>                            relative symbolic link, replaced by rename
-<root>/.stage/                           lock, unfinished downloads, notes; may be lost at any time
+<root>/.stage/                           see `work`; may be lost at any time
+
+A file is safe from a collector while a link that is in use leads to it, and for a while after somebody asked for it:
+every stager leaves a time for link and file, under the volume's lock, before it looks at them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +22,11 @@ import msgspec
 from llama_operator.stage import verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.files import read_note, sync_folder, write_note
+from llama_operator.stage.files import TEMPORARY, read_note, sync_folder, write_note
 from llama_operator.stage.gguf import Header
+from llama_operator.stage.layout import PUBLISHED, WORK, safe_name, target_of, validated
 from llama_operator.stage.partial import Partial
-
-PUBLISHED, WORK = "sha256", ".stage"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
-_LONGEST_NAME = 128
+from llama_operator.stage.work import Work, touch
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -41,6 +41,7 @@ class Marker(msgspec.Struct, frozen=True):
 class LinkNote(msgspec.Struct, frozen=True):
     """Which revision of its source the link was made from."""
 
+    link: str
     sha256: str
     revision: str
 
@@ -56,32 +57,42 @@ class Published:
 
 
 class Store:
-    """Everything under `root`, seen by the stager that serves `link`."""
+    """Everything under `root`, for any number of links. `quota` in bytes, 0 for none.
 
-    def __init__(self, root: Path, link: Path, context: Context) -> None:
-        self.root = root.resolve()
-        self.link = _inside(self.root, root, link)
-        self.work = self.root / WORK
+    Links are absolute paths below the root; `Failure` (InvalidSource) is raised for others.
+    """
+
+    def __init__(self, root: Path, context: Context, quota: int = 0) -> None:
+        self.given, self.root, self.quota = root, root.resolve(), quota
         self.published = self.root / PUBLISHED
+        self.work = Work(self.root / WORK, context)
         self._context = context
 
     def prepare(self) -> None:
-        for folder in (self.work, self.published, self.link.parent):
+        for folder in (self.work.folder, self.published):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def current(self, sha256: str | None, *, reread: bool) -> Published | None:
-        """The verified file that the link points at, if it is the wanted one."""
-        if not self.link.is_symlink():
-            return None
-        target = Path(os.path.normpath(self.link.parent / self.link.readlink()))
-        if target.parent.parent != self.published or not _DIGEST.fullmatch(target.parent.name):
-            return None
-        if sha256 not in (None, target.parent.name):
-            return None
+    def linked(self, link: Path) -> str | None:
+        """Digest of the file that the link leads to, whether that is there or not."""
+        target = target_of(self.root, validated(self.given, link))
+        return target.parent.name if target else None
+
+    def current(self, link: Path, sha256: str | None, *, reread: bool) -> Published | None:
+        """The verified file that the link leads to, if it is the wanted one.
+
+        With `reread` a file without a valid mark is read to know; hold its lock then.
+        """
+        place = validated(self.given, link)
+        with self.work.volume():
+            target = target_of(self.root, place)
+            if target is None or sha256 not in (None, target.parent.name) or not target.is_file():
+                return None
+            self.work.asked(target.parent.name)
+            touch(self.link_note(place))
         return self._check(target, target.parent.name, reread=reread)
 
     def find(self, sha256: str) -> Published | None:
-        """A verified file with this digest, whatever its name and whoever staged it."""
+        """A verified file with this digest, whatever its name and whoever staged it. Hold its lock."""
         for path in sorted((self.published / sha256).glob("[!.]*")):
             found = self._check(path, sha256, reread=True)
             if found:
@@ -91,60 +102,78 @@ class Store:
     def publish(self, part: Partial, header: Header, name: str) -> Published:
         """Give a checked download its final name. Only here does a file get into the published folder."""
         part.finish()
-        sha256 = part.hexdigest()
+        sha256, size = part.hexdigest(), part.path.stat().st_size
         folder = self.published / sha256
-        folder.mkdir(exist_ok=True)
-        path = folder / safe_name(name)
-        part.path.rename(path)
-        part.protect()
-        for changed in (folder, self.published, self.root):
-            sync_folder(changed)
-        self._mark(path)
+        with self.work.volume():
+            self.work.asked(sha256)
+            folder.mkdir(exist_ok=True)
+            path = next((p for p in sorted(folder.glob("[!.]*")) if _marked(p)), None)
+            if path:
+                part.discard()
+            else:
+                path = folder / safe_name(name)
+                part.path.rename(path)
+                part.protect()
+                for changed in (folder, self.published, self.root):
+                    sync_folder(changed)
+                _mark(path)
+            self.work.path(part.path.stem, ".promise").unlink(missing_ok=True)
         part.forget_notes()
-        return Published(path, sha256, part.offset, header)
+        return Published(path, sha256, size, header)
 
-    def point(self, found: Published, revision: str) -> None:
-        """Let the link lead to the file."""
-        if os.path.lexists(self.link) and not self.link.is_symlink():
-            raise Failure(Reason.INVALID_SOURCE, f"{self.link} exists and was not made by the stager; move it away")
-        write_note(self._link_note(), LinkNote(found.sha256, revision))
-        temporary = self.work / f"{uuid.uuid4().hex}.link"
-        temporary.symlink_to(os.path.relpath(found.path, self.link.parent))
-        temporary.replace(self.link)
-        sync_folder(self.link.parent)
+    def point(self, link: Path, found: Published, revision: str) -> bool:
+        """Let the link lead to the file. False if the file is gone, because nobody else wanted it."""
+        place = validated(self.given, link)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with self.work.volume():
+            if os.path.lexists(place) and not place.is_symlink():
+                raise Failure(Reason.INVALID_SOURCE, f"{place} exists and was not made by the stager; move it away")
+            if not found.path.is_file():
+                return False
+            self.work.asked(found.sha256)
+            write_note(self.link_note(place), LinkNote(self._name(place), found.sha256, revision))
+            temporary = self.work.folder / f".{uuid.uuid4().hex}{TEMPORARY}"
+            temporary.symlink_to(os.path.relpath(found.path, place.parent))
+            temporary.replace(place)
+            sync_folder(place.parent)
+        return True
 
-    def revision(self, found: Published) -> str:
-        note = read_note(self._link_note(), LinkNote)
+    def revision(self, link: Path, found: Published) -> str:
+        note = read_note(self.link_note(validated(self.given, link)), LinkNote)
         return note.revision if note and note.sha256 == found.sha256 else ""
 
     def _check(self, path: Path, sha256: str, *, reread: bool) -> Published | None:
         """The file, if its content is known to be right; with `reread` it is read to know, and removed if wrong."""
         if path.is_symlink() or not path.is_file():
             return None
-        if read_note(_marker_path(path), Marker) != _marker(path):
+        if not _marked(path):
             if not reread:
                 return None
             self._context.log(f"{path} has no valid mark; reading it")
             found = verify.digest(path, self._context)
             if found != sha256:
                 self._context.log(f"{path} is damaged (sha256 {found}); removing it")
-                path.unlink()
+                with self.work.volume():
+                    path.unlink(missing_ok=True)
                 return None
-            self._mark(path)
+            _mark(path)
         header, size = verify.structure(path)
         return Published(path, sha256, size, header)
 
-    def _mark(self, path: Path) -> None:
-        write_note(_marker_path(path), _marker(path))
+    def _name(self, place: Path) -> str:
+        return place.relative_to(self.root).as_posix()
 
-    def _link_note(self) -> Path:
-        return self.work / f"{self.link.name}.note"
+    def link_note(self, place: Path) -> Path:
+        """`place` is a validated link."""
+        return self.work.path(hashlib.sha256(self._name(place).encode()).hexdigest(), ".link")
 
 
-def safe_name(name: str) -> str:
-    """The last part of a path or address as a plain file name: it cannot leave its folder, hide, or be an option."""
-    plain = _UNSAFE.sub("_", name.rsplit("/", 1)[-1]).lstrip(".-")
-    return plain[-_LONGEST_NAME:].lstrip(".-") or "model.gguf"
+def _mark(path: Path) -> None:
+    write_note(_marker_path(path), _marker(path))
+
+
+def _marked(path: Path) -> bool:
+    return read_note(_marker_path(path), Marker) == _marker(path)
 
 
 def _marker(path: Path) -> Marker:
@@ -154,18 +183,3 @@ def _marker(path: Path) -> Marker:
 
 def _marker_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.verified")
-
-
-def _inside(resolved: Path, root: Path, link: Path) -> Path:
-    """Where `link` really is; it must be below the root, and not among the stager's own files."""
-    parent = (root / link.parent).resolve()
-    inside = (
-        link.is_absolute()
-        and ".." not in link.parts
-        and link.name
-        and parent.is_relative_to(resolved)
-        and (parent / link.name).relative_to(resolved).parts[0] not in (PUBLISHED, WORK)
-    )
-    if not inside:
-        raise Failure(Reason.INVALID_SOURCE, f"--link {link} is not a file below --root {root}")
-    return parent / link.name

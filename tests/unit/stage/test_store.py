@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from llama_operator.stage import partial, verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, of_volume
-from llama_operator.stage.store import safe_name
+from llama_operator.stage.layout import safe_name
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager, note, sha256
 
@@ -119,6 +118,31 @@ def test_another_source_with_the_same_digest_shares_the_file(stager: Stager, ser
     assert len(server.requests) == 1
 
 
+def test_a_download_that_brings_what_is_here_is_not_kept_twice(stager: Stager, server: Server) -> None:
+    """Nobody knew its digest before."""
+    server.add("/m.gguf", MODEL)
+    server.add("/mirror.gguf", MODEL)
+    stager.url(server.url("/m.gguf"))
+    link = stager.root / "other.gguf"
+    stager.url(server.url("/mirror.gguf"), link=str(link))
+    assert [path.name for path in stager.published()] == ["m.gguf"]
+    assert link.resolve() == stager.link.resolve()
+    assert stager.parts() == []
+
+
+def test_a_damaged_file_is_replaced_by_a_download_of_the_same(stager: Stager, server: Server) -> None:
+    """Its name is the same, its mark is not valid, and nobody asked for its digest."""
+    server.add("/m.gguf", MODEL)
+    stager.url(server.url("/m.gguf"))
+    path = stager.published()[0]
+    path.chmod(0o644)
+    path.write_bytes(MODEL[:-1])
+    stager.link.unlink()
+    stager.url(server.url("/m.gguf"))
+    assert stager.published() == [path]
+    assert path.read_bytes() == MODEL
+
+
 def test_the_wanted_digest_beats_the_link(stager: Stager, server: Server) -> None:
     server.add("/m.gguf", MODEL)
     stager.url(server.url("/m.gguf"))
@@ -198,60 +222,6 @@ def test_unflushed_bytes_are_not_trusted_after_a_reboot(
     assert server.gets()[1].headers["Range"] == f"bytes={synced}-"
 
 
-def test_a_full_disk_is_seen_before_the_first_byte(stager: Stager, server: Server, small: Stager) -> None:
-    data = gguf_file(2 * MIB)
-    server.add("/m.gguf", data)
-    with pytest.raises(Failure, match="the file needs") as caught:
-        small.url(server.url("/m.gguf"))
-    assert caught.value.reason is Reason.DISK_FULL
-    assert small.parts()[0].stat().st_size == 0
-
-
-def test_a_disk_that_fills_up_is_full_too(server: Server, small: Stager) -> None:
-    """Without a length nothing can be seen before."""
-    server.add("/m.gguf", gguf_file(2 * MIB), length=False)
-    with pytest.raises(Failure, match="the volume is full") as caught:
-        small.url(server.url("/m.gguf"))
-    assert caught.value.reason is Reason.DISK_FULL
-
-
-def test_unfinished_downloads_give_way(server: Server, small: Stager) -> None:
-    small.policy = type(small.policy)(attempts=1)
-    server.add("/old.gguf", gguf_file(MIB // 2, name="old")).always = Fault(cut=MIB)
-    server.add("/m.gguf", gguf_file(MIB // 2))
-    with pytest.raises(Failure):
-        small.url(server.url("/old.gguf"))
-    (old,) = small.parts()
-    (small.root / "filler").write_bytes(bytes(MIB // 2))
-    assert small.url(server.url("/m.gguf")).bytes == len(gguf_file(MIB // 2))
-    assert not old.exists()
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Stager]:
-    """A volume of 4 MiB that is really full when it is full."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    root = tmp_path / "small"
-    root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", root], check=True)
-    yield Stager(root)
-    subprocess.run(["umount", root], check=True)
-
-
-def test_no_space_while_writing_without_a_real_disk(
-    stager: Stager, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
-    server.add("/m.gguf", MODEL)
-    with pytest.raises(Failure, match="the volume is full"):
-        stager.url(server.url("/m.gguf"))
-    assert stager.published() == []
-
-
 @pytest.mark.parametrize(
     ("code", "reason", "hint"),
     [
@@ -266,26 +236,6 @@ def test_trouble_with_the_volume_is_explained(code: int, reason: Reason, hint: s
     failure = of_volume(OSError(code, os.strerror(code), "/models/x"))
     assert failure.reason is reason
     assert hint in failure.message
-
-
-def test_a_volume_without_locks_gets_a_download_per_pod(
-    stager: Stager, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import fcntl
-
-    def unsupported(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", unsupported)
-    stager.policy = type(stager.policy)(attempts=1)
-    server.add("/m.gguf", MODEL).always = Fault(cut=MIB)
-    for host in ("pod-a", "pod-b"):
-        monkeypatch.setattr("socket.gethostname", lambda host=host: host)
-        with pytest.raises(Failure):
-            stager.url(server.url("/m.gguf"), DIGEST)
-    assert len(stager.parts()) == 2
-    server.files["/m.gguf"].always = None
-    assert stager.url(server.url("/m.gguf"), DIGEST).sha256 == DIGEST
 
 
 def _noted(rename: Callable[[Path, Path], None], order: list[str]) -> Callable[[Path, Path], None]:
