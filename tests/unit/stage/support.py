@@ -248,8 +248,8 @@ def argument(root: Path, *files: File) -> str:
     return msgspec.json.encode(Request(files, str(root))).decode()
 
 
-def url_arguments(root: Path, url: str, digest: str | None = None) -> list[str]:
-    return [argument(root, model(str(root / "model.gguf"), Url(url), digest))]
+def url_arguments(root: Path, url: str, digest: str | None = None, name: str = "model.gguf") -> list[str]:
+    return [argument(root, model(str(root / name), Url(url), digest))]
 
 
 def note(path: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_many_stagers_some_killed(paced: Server, nursery: Nursery, tmp_path: Pat
         pods[name] = nursery.start(name, arguments)
         _nothing_wrong(tmp_path)
     assert {name: nursery.wait(pid) for name, pid in pods.items()} == dict.fromkeys(pods, 0)
-    assert {nursery.message(name)["sha256"] for name in pods} == {DIGEST}
+    assert {nursery.message(name)["files"][0]["sha256"] for name in pods} == {DIGEST}
     assert (tmp_path / "model.gguf").read_bytes() == MODEL
     _nothing_wrong(tmp_path)
     assert len(MODEL) <= paced.sent <= len(MODEL) + killed * IN_FLIGHT
@@ -116,8 +116,7 @@ def test_restarts_race_with_collectors(server: Server, nursery: Nursery, tmp_pat
     words = []
     for n, data in enumerate(server_files):
         server.add(f"/{n}.gguf", data)
-        link = ["--root", str(tmp_path), "--link", str(tmp_path / f"{n}.gguf")]
-        words.append(["url", "--url", server.url(f"/{n}.gguf"), *link, *rng.choice([[], ["--sha256", sha256(data)]])])
+        words.append(url_arguments(tmp_path, server.url(f"/{n}.gguf"), rng.choice([None, sha256(data)]), f"{n}.gguf"))
     assert [nursery.wait(nursery.start("first", each)) for each in words] == [0] * 4
     with httpx.Client() as http:
         World(tmp_path, server, http).age(100_000)
@@ -136,8 +135,8 @@ def test_different_files_are_fetched_at_once(server: Server, nursery: Nursery, t
         server.add(f"/{n}.gguf", gguf_file(MIB, name=f"file {n}")).faults.append(Fault(hold=2 * MIB))
     pods = []
     for n in range(3):
-        words = ["url", "--url", server.url(f"/{n}.gguf"), "--root", str(tmp_path), "--link", str(tmp_path / f"{n}")]
-        pods.append(nursery.start(f"pod-{n}", words))
+        arguments = url_arguments(tmp_path, server.url(f"/{n}.gguf"), name=f"{n}.gguf")
+        pods.append(nursery.start(f"pod-{n}", arguments))
     until(lambda: server.sent == 6 * MIB, "all three are in their middle")
     server.release.set()
     assert [nursery.wait(pid) for pid in pods] == [0, 0, 0]
