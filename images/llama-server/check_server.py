@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import http.client
+import io
 import json
 import re
 import socket
@@ -242,7 +243,8 @@ class Steps:
         need(page.type.startswith("text/html") and "<!doctype html>" in page.text.lower(), page, "that is no page")
         names = sorted(set(re.findall(r"""(?:href=|src=|import\()["']([^"']+\.(?:js|css))["']""", page.text)))
         need(any(name.endswith(".js") for name in names), page, "it loads no program; a page that is not the UI's?")
-        return f"the page and {', '.join(map(self.asset, names))}"
+        loaded = ", ".join(map(self.asset, names))
+        return f"page with {loaded}; browsers need the / at the end of {self.server.prefix}/"
 
     def asset(self, name: str) -> str:
         """Load what the page names, from where a browser would; its name."""
@@ -341,7 +343,10 @@ def main() -> int:
     parser.add_argument("--connect-to", type=endpoint, metavar="HOST:PORT", help="go there; keep the name of the URL")
     parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="for one answer (120)")
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="until the server is healthy (0)")
-    return 0 if check(Server(parser.parse_args())) else 1
+    given = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know all that a model says
+    return 0 if check(Server(given)) else 1
 
 
 if __name__ == "__main__":
