@@ -28,7 +28,19 @@ def here(url: str, *options: str, near: Sequence[str | Path] = (), modes: set[st
 
 def in_pod(url: str, namespace: str, pod: str) -> None:
     """Every step passes from a pod that has Python."""
-    command = [BIN / "kubectl", "exec", "-i", "-n", namespace, pod, "--", "python", "-", url, *PATIENCE]
+    command: list[str | Path] = [
+        BIN / "kubectl",
+        "exec",
+        "-i",
+        "-n",
+        namespace,
+        pod,
+        "--",
+        "python",
+        "-",
+        url,
+        *PATIENCE,
+    ]
     _passes(command, SCRIPT.read_text(), set())
 
 
