@@ -244,7 +244,7 @@ class Steps:
         names = sorted(set(re.findall(r"""(?:href=|src=|import\()["']([^"']+\.(?:js|css))["']""", page.text)))
         need(any(name.endswith(".js") for name in names), page, "it loads no program; a page that is not the UI's?")
         loaded = ", ".join(map(self.asset, names))
-        return f"page with {loaded}; browsers need the / at the end of {self.server.prefix}/"
+        return f"page with {loaded}{'; a browser needs the / behind the prefix' * bool(self.server.prefix)}"
 
     def asset(self, name: str) -> str:
         """Load what the page names, from where a browser would; its name."""

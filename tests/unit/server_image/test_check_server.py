@@ -19,6 +19,9 @@ SCRIPT = REPO / "images" / "llama-server" / "check_server.py"
 NAME = "model.example"
 
 
+THOUGHT = choices(finish_reason="length", message={"role": "assistant", "content": "", "reasoning_content": "Hmm."})
+
+
 @dataclass(frozen=True)
 class Said:
     code: int
@@ -61,11 +64,32 @@ def test_other_modes_are_checked_where_they_are_on() -> None:
         assert check(f"http://127.0.0.1:{port}").lines[-1] == "12 passed, 0 failed, 1 skipped"
 
 
+@pytest.mark.parametrize(
+    ("other", "line"),
+    [
+        (
+            {"/detokenize": Reply({"content": "grusse"})},
+            "ok      /tokenize, /detokenize            2 tokens; this voca",
+        ),
+        (
+            {"/": Reply(b"", 404), "/props": Reply({"ui": False})},
+            "skipped web UI                            the server",
+        ),
+        ({"/v1/chat/completions": Reply(THOUGHT)}, "ok      /v1/chat/completions              4 characters"),
+    ],
+)
+def test_servers_that_are_different_but_not_wrong(other: dict[str, Reply], line: str) -> None:
+    with server(other) as port:
+        assert line in "\n".join(check(f"http://127.0.0.1:{port}").lines)
+
+
 LOADING = error(503, "unavailable_error", "Loading model")
 PROXY = Reply(b"<html>Bad Gateway</html>", 502, "text/html")
 CUT = RIGHT["/v1/chat/completions, streaming"].body[:-1]
 EARLY = [choices(text="a", finish_reason="stop"), choices(text="b", finish_reason="stop"), "[DONE]"]
 OUTSIDE = Reply(b'<!doctype html><script src="/ui/program.js"></script>', type="text/html")
+ECHO = choices(finish_reason="stop", message={"role": "user", "content": "Who are you?"})
+NO_ROOM = {"default_generation_settings": {"n_ctx": 0}, "total_slots": 0, "build_info": "b1"}
 SILENT = choices(finish_reason="stop", message={"role": "assistant", "content": ""})
 LOGIN = Reply(b"<!doctype html>Log in", type="text/html")
 KEY = error(401, "authentication_error", "Invalid API Key")
@@ -83,14 +107,19 @@ KEY = error(401, "authentication_error", "Invalid API Key")
         ({"/v1/models": KEY}, "/v1/models", "--api-key-file FILE"),
         ({"/v1/models": Reply({"object": "list", "data": []})}, "/v1/models", "at least one model"),
         ({"/v1/chat/completions": Reply(SILENT)}, "/v1/chat/completions", "the model wrote nothing"),
+        ({"/v1/chat/completions": Reply(ECHO)}, "/v1/chat/completions", "has to be the assistant's"),
         ({"/v1/chat/completions": Reply({"answer": "Hi"})}, "/v1/chat/completions", "KeyError('choices')"),
         ({"/v1/chat/completions, streaming": Reply(CUT)}, "/v1/chat/completions, streaming", "end with [DONE]"),
         ({"/v1/chat/completions, streaming": Reply({})}, "/v1/chat/completions, streaming", "text/event-stream"),
+        ({"/v1/completions": Reply(choices(text="there"))}, "/v1/completions", "has to be stop or length"),
         ({"/v1/completions, streaming": Reply(EARLY)}, "/v1/completions, streaming", "only the last piece"),
         ({"/detokenize": Reply({"content": "GrÃ¼Ã\x9fe"}), "/tokenize": Reply({"tokens": []})}, "/tokenize", "survive"),
+        ({"/props": Reply(NO_ROOM)}, "/props", "greater than 0"),
+        ({"/": Reply(b"llama-server", type="text/html")}, "web UI", "that is no page"),
         ({"/": LOGIN}, "web UI", "it loads no program"),
         ({"/ui/program.js": LOGIN}, "web UI", "javascript of some length was expected"),
         ({"/ui/looks.css": Reply(b"", 404, "text/plain")}, "web UI", "no llama-server behind this name"),
+        ({"/v1/messages": Reply({"role": "assistant", "content": []})}, "/v1/messages", "no message of the assistant"),
         ({"/v1/messages, streaming": Reply([{"type": "message_start"}])}, "/v1/messages, streaming", "cut the stream"),
         ({"/v1/embeddings": Reply({"data": [{"embedding": [1.0]}]})}, "/v1/embeddings", "two vectors"),
         ({"/v1/rerank": Reply({"results": []})}, "/v1/rerank", "a score for each"),
