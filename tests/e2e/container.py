@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ground import choose, engine, shell, up
+from ground import choose, engine, images, shell, up
 from ground.choose import Way
 from tests.e2e.routes import IN_POD, Answer, NoAnswerError
 
@@ -53,6 +53,13 @@ def near() -> list[str | Path]:
 def docker(*words: str, timeout: float = 120) -> str:
     """Run a docker command against the ground's engine; its stdout. Raises CommandError."""
     return shell.output(["docker", *words], env=environment(), timeout=timeout).strip()
+
+
+def loaded(name: str) -> str:
+    """Build an image and give it to the engine; its reference."""
+    reference, archive = images.build(name)
+    docker("load", "--input", str(archive), timeout=300)
+    return reference
 
 
 @dataclass

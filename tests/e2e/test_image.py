@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ground.images import build
 from ground.paths import STATE
 from ground.shell import CommandError
 from models import tiny_gguf
 from models.tiny_gguf import REPLY
 from tests.e2e import browser, server_check
-from tests.e2e.container import Container, docker, near, running_engine
+from tests.e2e.container import Container, docker, loaded, near, running_engine
 from tests.e2e.routes import NoAnswerError
 from tests.e2e.witness import eventually
 
@@ -44,13 +43,6 @@ def demo(docker_engine: None) -> Iterator[Container]:
     with Container(loaded("llama-server-demo")) as container:
         ready(container)
         yield container
-
-
-def loaded(name: str) -> str:
-    """Build an image and give it to the engine; its reference."""
-    reference, archive = build(name)
-    docker("load", "--input", str(archive), timeout=300)
-    return reference
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +83,7 @@ def test_serves_everything(demo: Container) -> None:
 @pytest.mark.parametrize(
     ("arguments", "mode"),
     [(("--embeddings", "--pooling", "mean"), "/v1/embeddings"), (("--reranking",), "/v1/rerank")],
+    ids=["embeddings", "rerank"],
 )
 def test_serves_another_mode(demo: Container, arguments: tuple[str, ...], mode: str) -> None:
     with Container(demo.image, arguments=arguments) as container:

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from ground import shell
-from ground.images import build
 from ground.paths import STATE
 from models.tiny_gguf import REPLY
 from tests.e2e import server_check
-from tests.e2e.container import Container, docker, near, running_engine
+from tests.e2e.container import Container, loaded, near, running_engine
 
 pytestmark = pytest.mark.e2e
 
@@ -70,9 +69,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Clients:
 @pytest.fixture(scope="module")
 def demo_image() -> Iterator[str]:
     with running_engine():
-        reference, archive = build("llama-server-demo")
-        docker("load", "--input", str(archive), timeout=300)
-        yield reference
+        yield loaded("llama-server-demo")
 
 
 @pytest.fixture(scope="module")

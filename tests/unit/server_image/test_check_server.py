@@ -121,6 +121,7 @@ KEY = error(401, "authentication_error", "Invalid API Key")
         ({"/ui/looks.css": Reply(b"", 404, "text/plain")}, "web UI", "no llama-server behind this name"),
         ({"/v1/messages": Reply({"role": "assistant", "content": []})}, "/v1/messages", "no message of the assistant"),
         ({"/v1/messages, streaming": Reply([{"type": "message_start"}])}, "/v1/messages, streaming", "cut the stream"),
+        ({"/v1/embeddings": error(400, "invalid_request_error", "Pooling")}, "/v1/embeddings", "the server refused"),
         ({"/v1/embeddings": Reply({"data": [{"embedding": [1.0]}]})}, "/v1/embeddings", "two vectors"),
         ({"/v1/rerank": Reply({"results": []})}, "/v1/rerank", "a score for each"),
     ],
