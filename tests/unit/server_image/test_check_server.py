@@ -57,7 +57,8 @@ def test_python_3_9_can_read_it() -> None:
 
 def test_other_modes_are_checked_where_they_are_on() -> None:
     scores = {"results": [{"index": 1, "relevance_score": 2}, {"index": 0, "relevance_score": -1.5}]}
-    with server({"/v1/rerank": Reply(scores)}) as port:
+    meaningless = Reply({"data": [{"embedding": [None]}]})
+    with server({"/v1/rerank": Reply(scores), "/v1/embeddings": meaningless}) as port:
         assert check(f"http://127.0.0.1:{port}").lines[-1] == "12 passed, 0 failed, 1 skipped"
     vectors = {"data": [{"embedding": [1.0, 0.5]}, {"embedding": [0.0, 2.0]}]}
     with server({"/v1/embeddings": Reply(vectors)}) as port:
