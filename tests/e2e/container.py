@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from ground import choose, engine, shell, up
+from ground import choose, engine, images, shell, up
 from ground.choose import Way
 from tests.e2e.routes import IN_POD, Answer, NoAnswerError
 
@@ -41,9 +42,24 @@ def environment() -> dict[str, str]:
     return engine.docker_env() if own_engine() else {}
 
 
+def near() -> list[str | Path]:
+    """Prefix of a command that is to reach published ports.
+
+    They are on the loopback of the network that the engine is in, which may not be the host's.
+    """
+    return [*engine.inside("net")] if own_engine() else []
+
+
 def docker(*words: str, timeout: float = 120) -> str:
     """Run a docker command against the ground's engine; its stdout. Raises CommandError."""
     return shell.output(["docker", *words], env=environment(), timeout=timeout).strip()
+
+
+def loaded(name: str) -> str:
+    """Build an image and give it to the engine; its reference."""
+    reference, archive = images.build(name)
+    docker("load", "--input", str(archive), timeout=300)
+    return reference
 
 
 @dataclass
@@ -64,18 +80,18 @@ class Container:
     def __exit__(self, *_: object) -> None:
         docker("rm", "--force", "--volumes", self.id)
 
+    @property
+    def url(self) -> str:
+        """Where it is published, for programs that are run `near` it."""
+        return f"http://{docker('port', self.id, str(self.port)).splitlines()[0]}"
+
     def __call__(self, path: str, body: object = None) -> Answer:
         """GET, or POST if there is a body, at the published port. Raises NoAnswerError while nobody listens."""
-        asked = json.dumps({"url": f"http://{self._address()}{path}", "body": body})
-        # Published ports are on the loopback of the network that the engine is in, which may not be the host's.
-        near = engine.inside("net") if own_engine() else []
-        told = json.loads(shell.output([*near, sys.executable, IN_POD], stdin=asked, timeout=60))
+        asked = json.dumps({"url": f"{self.url}{path}", "body": body})
+        told = json.loads(shell.output([*near(), sys.executable, IN_POD], stdin=asked, timeout=60))
         if "error" in told:
             raise NoAnswerError(told["error"])
         return Answer(told["status"], told["type"], base64.b64decode(told["content"]))
-
-    def _address(self) -> str:
-        return docker("port", self.id, str(self.port)).splitlines()[0]
 
     def inspect(self) -> Any:
         """What `docker inspect` says."""

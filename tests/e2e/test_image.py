@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ground.images import build
 from ground.paths import STATE
 from ground.shell import CommandError
 from models import tiny_gguf
 from models.tiny_gguf import REPLY
-from tests.e2e.container import Container, docker, running_engine
+from tests.e2e import browser, server_check
+from tests.e2e.container import Container, docker, loaded, near, running_engine
 from tests.e2e.routes import NoAnswerError
 from tests.e2e.witness import eventually
 
@@ -43,13 +43,6 @@ def demo(docker_engine: None) -> Iterator[Container]:
     with Container(loaded("llama-server-demo")) as container:
         ready(container)
         yield container
-
-
-def loaded(name: str) -> str:
-    """Build an image and give it to the engine; its reference."""
-    reference, archive = build(name)
-    docker("load", "--input", str(archive), timeout=300)
-    return reference
 
 
 @pytest.fixture(scope="module")
@@ -83,43 +76,42 @@ def mounted(path: Path) -> str:
     return f"--mount=type=bind,source={path},target={MODEL},readonly"
 
 
-def test_health(demo: Container) -> None:
-    assert demo("/health").json() == {"status": "ok"}
+def test_serves_everything(demo: Container) -> None:
+    server_check.here(demo.url, near=near())
 
 
-def test_models(demo: Container) -> None:
-    (entry,) = demo("/v1/models").json()["data"]
-    assert entry["meta"]["n_ctx_train"] == tiny_gguf.CONTEXT
+@pytest.mark.parametrize(
+    ("arguments", "mode"),
+    [(("--embeddings", "--pooling", "mean"), "/v1/embeddings"), (("--reranking",), "/v1/rerank")],
+    ids=["embeddings", "rerank"],
+)
+def test_serves_another_mode(demo: Container, arguments: tuple[str, ...], mode: str) -> None:
+    with Container(demo.image, arguments=arguments) as container:
+        server_check.here(container.url, near=near(), modes={mode})
 
 
-def test_chat(demo: Container) -> None:
-    choice = demo("/v1/chat/completions", CHAT).json()["choices"][0]
-    assert (choice["message"]["content"], choice["finish_reason"]) == (REPLY, "stop")
+def test_serves_behind_a_prefix_to_those_who_have_the_key(demo: Container, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("sesame\n")
+    with Container(demo.image, ("--env=LLAMA_API_KEY=sesame",), ("--api-prefix", "/teams/llm")) as container:
+        server_check.here(f"{container.url}/teams/llm", "--api-key-file", str(key), near=near())
+        assert container("/teams/llm/v1/models").status == 401
 
 
-def test_completion(demo: Container) -> None:
-    (choice,) = demo("/v1/completions", {"prompt": "Hi", "max_tokens": 64}).json()["choices"]
-    assert choice["text"] == REPLY
+def test_web_ui_in_a_browser(demo: Container) -> None:
+    browser.shows_answer(demo.url, REPLY, near())
 
 
-def test_props(demo: Container) -> None:
+def test_answers_are_of_this_build_and_model(demo: Container) -> None:
     props = demo("/props").json()
     assert props["model_path"] == MODEL
     assert "0c1e57098" in props["build_info"]
-
-
-def test_tokenize_and_back(demo: Container) -> None:
-    tokens = demo("/tokenize", {"content": "Ünïcödé"}).json()["tokens"]
-    assert demo("/detokenize", {"tokens": tokens}).json() == {"content": "Ünïcödé"}
-
-
-def test_web_ui(demo: Container) -> None:
-    page = demo("/")
-    assert page.type.startswith("text/html")
-    assert "<!doctype html>" in page.text.lower()
+    assert demo("/build.json").json()["version"] == "0"
+    (entry,) = demo("/v1/models").json()["data"]
+    assert entry["meta"]["n_ctx_train"] == tiny_gguf.CONTEXT
+    (choice,) = demo("/v1/completions", {"prompt": "Hi", "max_tokens": 64}).json()["choices"]
+    assert choice["text"] == REPLY
     assert demo("/bundle.js").status == 404, "any path would be answered"
-    build_info = json.loads(demo("/build.json").content)
-    assert build_info["version"] == "0"
 
 
 def test_runs_as_nobody_who_could_write(demo: Container) -> None:
