@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -42,6 +43,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: Count = 32
     """Models that are reconciled at the same time."""
     health_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8081
+    node_paths: tuple[str, ...] = ()
+    """Folders of nodes that LlamaModels may use as a cache; none by default, for they are no business of tenants."""
     log_format: Literal["json", "text"] = "json"
 
 
@@ -59,15 +62,30 @@ def read(env: Mapping[str, str]) -> Config:
         if name.startswith(_IMAGE_PREFIX)
     }
     fields: dict[str, Any] = {"server_images": images, "namespaces": _namespaces(given.get("WATCH_NAMESPACES", ""))}
+    fields["node_paths"] = _node_paths(given.get("NODE_PATHS", ""))
     for field in Config.__struct_fields__:
         if field not in fields and field.upper() in given:
             fields[field] = _value(field, given[field.upper()])
     return msgspec.convert(fields, Config)
 
 
+def _parts(text: str) -> tuple[str, ...]:
+    """What stands between commas, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _node_paths(text: str) -> tuple[str, ...]:
+    """Folders as they are compared with the spec: absolute, below the root, without `.`, `..` or a slash too many."""
+    paths = _parts(text)
+    for path in paths:
+        if path == "/" or not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//"):
+            raise ConfigError(f"NODE_PATHS: {path!r} is not an absolute path without . or .. or a slash at its end")
+    return paths
+
+
 def _namespaces(text: str) -> tuple[str, ...]:
     """Exact names only: kopf would take `*` and `!` as patterns, for which the operator's role has no rights."""
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    names = _parts(text)
     for name in names:
         if not _NAMESPACE.fullmatch(name):
             raise ConfigError(f"WATCH_NAMESPACES: {name!r} is not the name of a namespace")

@@ -15,6 +15,19 @@ MANAGED_BY = "llama-operator"
 # On every child and pod: the LlamaModel's name. It is the Deployment's selector, so it can never change.
 MODEL_LABEL = f"{GROUP}/model"
 
+# What a pod is for: a model's servers and the pods that stage for it have the same MODEL_LABEL.
+COMPONENT_LABEL = "app.kubernetes.io/component"
+SERVER = "server"
+STAGER = "stager"
+COLLECTOR = "collector"
+
+# On a Deployment: the sources that its pods serve, and on a Job those that it stages (resources.sources).
+SOURCES = f"{GROUP}/sources"
+
+# On pod templates: names of the links on the volume that the pods use, with blanks between them. They are in use as
+# long as a pod with them exists.
+FILES = f"{GROUP}/files"
+
 # Hash of the desired object as it was last applied: tells that something was taken out of it.
 APPLIED_HASH = f"{GROUP}/applied-hash"
 
@@ -26,3 +39,6 @@ NON_ROOT = 65532
 
 # Port of llama-server in the pod and in the image (the seed's `docker run -p 8000:8000`).
 SERVER_PORT = 8000
+
+# Port of the stager, on which it tells how far it is (api.staging.PROGRESS_PATH).
+PROGRESS_PORT = 8081

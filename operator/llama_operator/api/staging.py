@@ -96,11 +96,12 @@ class Report(msgspec.Struct, frozen=True):
     files: tuple[Staged, ...]
 
 
-class Failed(msgspec.Struct, frozen=True):
-    """`reason` is one of `llama_operator.stage.failures.Reason`."""
+class Failed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`reason` is one of `llama_operator.stage.failures.Reason`; `need`: bytes that have to become free."""
 
     reason: str
     message: str
+    need: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):

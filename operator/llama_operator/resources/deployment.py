@@ -9,7 +9,7 @@ import msgspec
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, SpecError
 from llama_operator.config import Config
-from llama_operator.resources import security, server, staging
+from llama_operator.resources import security, server, sources, staging
 from llama_operator.resources.metadata import child, labels, selector, stamped
 
 STAGING_DEADLINE_SECONDS = 6 * 3600
@@ -22,7 +22,10 @@ def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
         api_version="apps/v1",
         kind="Deployment",
         name=model.name,
-        annotations={constants.REPLICAS: str(model.spec.replicas)},
+        annotations={
+            constants.REPLICAS: str(model.spec.replicas),
+            constants.SOURCES: sources.written(sources.of(model)),
+        },
         spec={
             "replicas": model.spec.replicas,
             "revisionHistoryLimit": 3,
@@ -37,7 +40,7 @@ def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
 def _strategy(model: LlamaModel) -> dict[str, Any]:
     """New pods beside the old ones where that can work, otherwise in their place."""
     storage = model.spec.storage
-    if storage and "ReadWriteMany" not in storage.claim.access_modes:
+    if storage and storage.claim and "ReadWriteMany" not in storage.claim.access_modes:
         return {"type": "Recreate"}  # a new pod on another node could not mount the volume
     # A second set of accelerators is seldom free: with a surge the new pod would wait for the old one for ever.
     surge, unavailable = (1, 0) if model.spec.accelerator.type == "cpu" else (0, 1)
@@ -49,7 +52,10 @@ def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
     # The stamp tells pods of this version of the template from older ones (see reconcile.status).
     return stamped(
         {
-            "metadata": {"labels": {**pod.labels, **labels(model)}, "annotations": dict(pod.annotations)},
+            "metadata": {
+                "labels": {**pod.labels, **labels(model)},
+                "annotations": {**pod.annotations, constants.FILES: staging.links(model)},
+            },
             "spec": _pod_spec(model, config),
         }
     )

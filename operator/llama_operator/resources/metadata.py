@@ -17,7 +17,7 @@ def labels(model: LlamaModel) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": "llama-server",
         "app.kubernetes.io/instance": model.name,
-        "app.kubernetes.io/component": "server",
+        constants.COMPONENT_LABEL: constants.SERVER,
         constants.MANAGED_BY_LABEL: constants.MANAGED_BY,
         constants.MODEL_LABEL: model.name,
     }
@@ -25,7 +25,7 @@ def labels(model: LlamaModel) -> dict[str, str]:
 
 def selector(model: LlamaModel) -> dict[str, str]:
     """Selector of the pods: a Deployment's selector is immutable, so it holds nothing that could ever change."""
-    return {constants.MODEL_LABEL: model.name}
+    return {constants.MODEL_LABEL: model.name, constants.COMPONENT_LABEL: constants.SERVER}
 
 
 def child(
@@ -36,6 +36,7 @@ def child(
     name: str,
     spec: dict[str, Any],
     annotations: dict[str, str] | None = None,
+    component: str = constants.SERVER,
 ) -> dict[str, Any]:
     """A complete child object, made of plain JSON types of its own.
 
@@ -48,7 +49,7 @@ def child(
         "metadata": {
             "name": name,
             "namespace": model.namespace,
-            "labels": labels(model),
+            "labels": {**labels(model), constants.COMPONENT_LABEL: component},
             "annotations": dict(annotations or {}),
             "ownerReferences": [
                 {

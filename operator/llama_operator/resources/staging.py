@@ -31,6 +31,11 @@ def model_path(source: Source) -> str:
     return f"{ROOT}/{digest(msgspec.to_builtins(source))}.gguf"
 
 
+def links(model: LlamaModel) -> str:
+    """Names of the links on the volume, with blanks between them: the value of the annotation `constants.FILES`."""
+    return "" if model.spec.source.volume else model_path(model.spec.source).removeprefix(f"{ROOT}/")
+
+
 def container(model: LlamaModel, image: str) -> dict[str, Any]:
     source = model.spec.source
     built: dict[str, Any] = {
@@ -57,7 +62,7 @@ def _arguments(source: Source) -> list[str]:
         sha256 = source.url.sha256
     elif source.hugging_face:
         hub = source.hugging_face
-        args = ["hugging-face", "--endpoint", hub.endpoint, "--repo", hub.repo, "--file", hub.file]
+        args = ["hugging-face", "--endpoint", hub.endpoint, "--repo", hub.repo, "--file", hub.file or ""]
         args += ["--revision", hub.revision, "--root", ROOT, "--link", path]
         sha256 = hub.sha256
     else:
@@ -78,6 +83,11 @@ def volume(model: LlamaModel) -> dict[str, Any]:
             "name": "models",
             "persistentVolumeClaim": {"claimName": source.volume.claim_name, "readOnly": True},
         }
+    cache = model.spec.storage.cache if model.spec.storage else None
+    if cache and cache.claim_name:
+        return {"name": "models", "persistentVolumeClaim": {"claimName": cache.claim_name}}
+    if cache:
+        return {"name": "models", "hostPath": {"path": cache.node_path, "type": "DirectoryOrCreate"}}
     if model.spec.storage:
         return {"name": "models", "persistentVolumeClaim": {"claimName": claim_name(model)}}
     return {"name": "models", "emptyDir": {}}

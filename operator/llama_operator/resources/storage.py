@@ -14,9 +14,9 @@ def claim_name(model: LlamaModel) -> str:
 
 
 def claim(model: LlamaModel) -> dict[str, Any] | None:
-    if model.spec.storage is None:
+    wanted = model.spec.storage.claim if model.spec.storage else None
+    if wanted is None:
         return None
-    wanted = model.spec.storage.claim
     spec: dict[str, Any] = {
         "accessModes": list(wanted.access_modes),
         "resources": {"requests": {"storage": wanted.size}},

@@ -141,7 +141,7 @@ CASES = [
         [pod(name="tiny-a", version="old", phase="Failed", reason="Evicted")],
         "Staging Staging Pending Exposed Reconciling",
         status=rollout(0, 0, 0),
-        words="waiting for a pod that can stage the model file",
+        words="waiting for a pod that can stage the model's files",
         **STORAGE,
     ),
     case(
