@@ -11,6 +11,7 @@ from llama_operator.api.conditions import Reason
 from llama_operator.reconcile.evidence import Suspect
 from llama_operator.reconcile.finding import Finding
 from llama_operator.reconcile.status import Failure, Observed, compute, unexplained
+from tests.unit.reconcile.case import Case, by_type
 from tests.unit.reconcile.cases import (
     CASES,
     CLAIM,
@@ -20,8 +21,6 @@ from tests.unit.reconcile.cases import (
     NOW,
     POD,
     SOON,
-    Case,
-    by_type,
     judge,
     pairs,
 )

@@ -30,6 +30,8 @@ INGRESS = kinds.BY_NAME["Ingress"].path(*KEY)
 CLAIM = kinds.BY_NAME["PersistentVolumeClaim"].path("team", "qwen-model")
 EVENTS = kinds.EVENT.path("team")
 REFUSAL_SECONDS = 600.0
+T = 1e9
+"""Unix time: it stands still, beside the clock of `World.now`."""
 LABELS = {"app.kubernetes.io/managed-by": "llama-operator", "llama-operator.dev/model": "qwen"}
 
 
@@ -51,7 +53,9 @@ class World:
             executor=Executor(cache=self.cache, client=client, refusal_seconds=REFUSAL_SECONDS, clock=lambda: self.now),
             inquiry=Inquiry(cache=self.cache, client=client, clock=lambda: self.now),
             progresses=Progresses(ask=self._ask, wake=lambda key: None, clock=lambda: self.now),
-            collector=Collector(config=config, cache=self.cache, client=client, clock=lambda: self.now, now=lambda: 1e9),
+            collector=Collector(
+                config=config, cache=self.cache, client=client, clock=lambda: self.now, now=lambda: 1e9
+            ),
             reporter=Reporter(cache=self.cache, client=client, now=lambda: datetime(2026, 11, 24, tzinfo=UTC)),
         )
 
