@@ -100,12 +100,12 @@ class Collector:
     def _release(self, key: Key, model: LlamaModel | None, seen: Snapshot) -> None:
         use = self._uses.get(key, _Use())
         now = caches.used(model, _deployment(model, seen), seen.pods)
-        use.deletes = caches.deletes(model) if model else use.deletes
+        at_once, use.deletes = use.deletes, model is not None and caches.deletes(model)
         for volume in use.links.keys() | now.keys():
             links = use.links.get(volume, set()) | now.get(volume, set())
             if gone := links - now.get(volume, set()):
                 gone -= self._live(volume)
-                if gone and use.deletes:
+                if gone and (at_once or use.deletes):
                     self._want(volume, key[0])
             use.links[volume] = links - gone
         use.links = {volume: links for volume, links in use.links.items() if links}

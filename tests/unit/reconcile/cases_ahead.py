@@ -84,7 +84,7 @@ def another(digest: str) -> Object:
     return built
 
 
-_MKDIR = 'failed to generate container spec: failed to apply OCI options: failed to mkdir "": mkdir : no such file or directory'
+_MKDIR = 'failed to apply OCI options: failed to mkdir "": mkdir : no such file or directory'
 _KEEP = "until it is staged, the servers keep what they have"
 _REFUSED = {JOB: Finding(Reason.PODS_REFUSED, "Job tiny-stage has no pod: exceeded quota")}
 
