@@ -91,10 +91,10 @@ def sharing(models: Iterable[Object], volume: Volume) -> list[Object]:
     return found
 
 
-def deletes(model: LlamaModel) -> bool:
-    """Whether what the model does not use any more goes at once."""
+def deletes(model: LlamaModel) -> bool | None:
+    """Whether what the model does not use any more goes at once; None if it has no cache."""
     cache = _of(model.spec.storage)
-    return cache is not None and cache.when_unused == "Delete"
+    return cache.when_unused == "Delete" if cache else None
 
 
 def keeps(models: Iterable[Object], volume: Volume) -> bool:

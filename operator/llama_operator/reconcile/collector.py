@@ -100,12 +100,13 @@ class Collector:
     def _release(self, key: Key, model: LlamaModel | None, seen: Snapshot) -> None:
         use = self._uses.get(key, _Use())
         now = caches.used(model, _deployment(model, seen), seen.pods)
-        at_once, use.deletes = use.deletes, model is not None and caches.deletes(model)
+        at_once = caches.deletes(model) if model else None
+        use.deletes = use.deletes if at_once is None else at_once  # it may have left the cache, and its pods not yet
         for volume in use.links.keys() | now.keys():
             links = use.links.get(volume, set()) | now.get(volume, set())
             if gone := links - now.get(volume, set()):
                 gone -= self._live(volume)
-                if gone and (at_once or use.deletes):
+                if gone and use.deletes:
                     self._want(volume, key[0])
             use.links[volume] = links - gone
         use.links = {volume: links for volume, links in use.links.items() if links}

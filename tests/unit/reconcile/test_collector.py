@@ -170,8 +170,12 @@ class TestRelease:
 
     async def test_a_model_that_leaves_the_cache_gives_up_its_file(self, world: World) -> None:
         world.model("a", "one", DELETE)
+        world.pod("a-1", "a", "one")
         await world.look("a")
         world.model("a", "two", None)
+        await world.look("a")
+        assert world.jobs == []
+        world.gone("Pod", "a-1")
         await world.look("a")
         assert len(world.jobs) == 1
 
