@@ -14,7 +14,7 @@ from llama_operator import constants
 from llama_operator.api.conditions import Reason
 from llama_operator.api.types import Cache, LlamaModel, SpecError, Storage, parse
 from llama_operator.reconcile import ahead, pods
-from llama_operator.resources import staging
+from llama_operator.resources import quantity, staging
 
 Object = dict[str, Any]
 
@@ -91,10 +91,20 @@ def sharing(models: Iterable[Object], volume: Volume) -> list[Object]:
     return found
 
 
-def deletes(model: LlamaModel) -> bool | None:
-    """Whether what the model does not use any more goes at once; None if it has no cache."""
-    cache = _of(model.spec.storage)
-    return cache.when_unused == "Delete" if cache else None
+def of(model: LlamaModel) -> Cache | None:
+    return _of(model.spec.storage)
+
+
+def deletes(model: LlamaModel) -> bool:
+    """Whether what the model does not use any more goes at once."""
+    cache = of(model)
+    return cache is not None and cache.when_unused == "Delete"
+
+
+def quota(model: LlamaModel) -> int:
+    """In bytes; 0 for none."""
+    cache = of(model)
+    return int(quantity.parse(cache.quota)) if cache and cache.quota else 0
 
 
 def keeps(models: Iterable[Object], volume: Volume) -> bool:

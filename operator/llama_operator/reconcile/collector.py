@@ -41,23 +41,30 @@ log = Log(__name__)
 
 @dataclass
 class _Use:
-    """What a model uses, or has used: links by volume; and whether it wants unused ones removed."""
+    """What a model uses, or has used, and what it said of it when it last had a cache: `model` is from then."""
 
     links: dict[Volume, set[str]] = field(default_factory=dict)
-    deletes: bool = False
+    model: LlamaModel | None = None
     attempt: str = ""
+
+
+@dataclass(frozen=True)
+class _Want:
+    """Why a Job is needed: a model that gives up files, or whose stager has no room for `need` bytes (0: for none)."""
+
+    model: LlamaModel
+    need: int = 0
 
 
 @dataclass
 class _Volume:
-    """A volume's next Job. `wanted`: for the sake of which namespace, None if none is needed. Times are the clock's."""
+    """A volume's next Job. Times are the clock's."""
 
-    wanted: str | None = None
-    need: int = 0
+    sweep_at: float
+    wanted: _Want | None = None
     free_at: float = 0.0
     pause: float = PAUSE_SECONDS
     last: frozenset[str] | None = None
-    sweep_at: float = 0.0
 
 
 class Collector:
@@ -92,22 +99,22 @@ class Collector:
             self._press(key, model, seen)
             self._sweep(key, model)
         for volume, state in list(self._volumes.items()):
-            if state.wanted is not None and self._clock() >= state.free_at:
+            if state.wanted and self._clock() >= state.free_at:
                 await self._collect(volume, state, state.wanted)
-        waiting = [state.free_at for state in self._volumes.values() if state.wanted is not None]
+        waiting = [state.free_at for state in self._volumes.values() if state.wanted]
         return max(min(waiting) - self._clock(), 0.0) if waiting else None
 
     def _release(self, key: Key, model: LlamaModel | None, seen: Snapshot) -> None:
         use = self._uses.get(key, _Use())
         now = caches.used(model, _deployment(model, seen), seen.pods)
-        at_once = caches.deletes(model) if model else None
-        use.deletes = use.deletes if at_once is None else at_once  # it may have left the cache, and its pods not yet
+        if model and caches.of(model):
+            use.model = model  # else it may have left the cache, and its pods not yet
         for volume in use.links.keys() | now.keys():
             links = use.links.get(volume, set()) | now.get(volume, set())
             if gone := links - now.get(volume, set()):
                 gone -= self._live(volume)
-                if gone and use.deletes:
-                    self._want(volume, key[0])
+                if gone and use.model and caches.deletes(use.model):
+                    self._want(volume, _Want(use.model))
             use.links[volume] = links - gone
         use.links = {volume: links for volume, links in use.links.items() if links}
         if use.links:
@@ -119,53 +126,59 @@ class Collector:
         pressure = caches.pressure(model, seen.pods)
         if pressure and pressure.attempt != self._uses[key].attempt:
             self._uses[key].attempt = pressure.attempt
-            self._want(pressure.volume, key[0], pressure.need, pressed=True)
+            self._want(pressure.volume, _Want(model, pressure.need), pressed=True)
 
     def _sweep(self, key: Key, model: LlamaModel) -> None:
-        for volume in self._uses[key].links if caches.deletes(model) else ():
-            state = self._volumes.setdefault(volume, _Volume(sweep_at=self._started + FIRST_SWEEP))
+        for volume in self._uses[key].links:
+            state = self._state(volume)
             if self._clock() >= state.sweep_at:
                 state.sweep_at = self._clock() + SWEEP_SECONDS
-                self._want(volume, key[0])
+                self._want(volume, _Want(model))
 
-    def _want(self, volume: Volume, namespace: str, need: int = 0, *, pressed: bool = False) -> None:
+    def _want(self, volume: Volume, want: _Want, *, pressed: bool = False) -> None:
         if volume.node_path and (not volume.node or volume.node_path not in self._config.node_paths):
             return
         if not pressed and caches.keeps(self._cache.objects(constants.KIND), volume):
             return
-        state = self._volumes.setdefault(volume, _Volume(sweep_at=self._started + FIRST_SWEEP))
-        # More than one may be waiting for room, and one that removes all is enough for everybody.
-        state.need = 0 if need == 0 or (state.wanted is not None and state.need == 0) else max(need, state.need)
-        state.wanted = namespace
+        state = self._state(volume)
+        if state.wanted is None or 0 < state.wanted.need < want.need or want.need == 0:
+            state.wanted = want  # one that removes all is enough for everybody
 
-    async def _collect(self, volume: Volume, state: _Volume, namespace: str) -> None:
-        live = frozenset(self._live(volume))
+    def _state(self, volume: Volume) -> _Volume:
+        return self._volumes.setdefault(volume, _Volume(sweep_at=self._started + FIRST_SWEEP))
+
+    async def _collect(self, volume: Volume, state: _Volume, want: _Want) -> None:
+        as_of, live = int(self._now()), frozenset(self._live(volume))
         state.pause = min(2 * state.pause, LAST_PAUSE) if live == state.last else PAUSE_SECONDS
-        state.free_at = self._clock() + state.pause
-        now, state.wanted, state.last = int(self._now()), None, live
+        state.free_at, state.wanted, state.last = self._clock() + state.pause, None, live
         job = collect_job(
-            namespace=volume.namespace or namespace,
+            namespace=volume.namespace or want.model.namespace,
             claim_name=volume.claim_name,
             node_path=volume.node_path,
             node=volume.node,
             live=tuple(sorted(live)),
-            as_of=now,
-            need=state.need,
-            bucket=now // int(PAUSE_SECONDS),
+            as_of=as_of,
+            need=want.need,
+            quota=caches.quota(want.model),
+            placement=want.model.spec.pod,
+            bucket=as_of // int(PAUSE_SECONDS),
             config=self._config,
         )
-        meta = job["metadata"]
-        meta["resourceVersion"] = NO_VERSION
-        where = volume.claim_name or f"{volume.node_path} on {volume.node}"
+        job["metadata"]["resourceVersion"] = NO_VERSION
+        about = {
+            "namespace": job["metadata"]["namespace"],
+            "job": job["metadata"]["name"],
+            "volume": volume.claim_name or f"{volume.node_path} on {volume.node}",
+        }
         try:
             await self._client.apply(kinds.BY_NAME["Job"], job)
         except errors.Conflict:
-            log.info("being collected already", namespace=meta["namespace"], job=meta["name"], volume=where)
+            log.info("being collected already", **about)
         except errors.APIError as error:
-            log.warning("not collected", namespace=meta["namespace"], volume=where, error=str(error))
-            state.wanted = namespace
+            log.warning("not collected", error=str(error), **about)
+            state.wanted = state.wanted or want
         else:
-            log.info("collecting", namespace=meta["namespace"], job=meta["name"], volume=where, in_use=len(live))
+            log.info("collecting", in_use=len(live), **about)
 
     def _live(self, volume: Volume) -> set[str]:
         """Links that anybody uses who can reach the volume."""

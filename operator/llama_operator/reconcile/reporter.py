@@ -61,7 +61,8 @@ class Reporter:
             self._cache.store(constants.KIND, await self._client.get(kinds.MODEL, *key))
             raise
         self._cache.store(constants.KIND, answer)
-        log.info("status", model="/".join(key), **_summary(new))
+        if new["conditions"] != old.get("conditions"):  # of how far a stager is the log need not tell
+            log.info("status", model="/".join(key), **_summary(new))
         for event in transitions(old, new):
             await self._post(seen.model, event, now)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from llama_operator import constants
 from llama_operator.api import conditions
 from llama_operator.api.conditions import Reason, Type, condition
-from llama_operator.api.staging import Progress
+from llama_operator.api.staging import Progress, Staged
+from llama_operator.api.summary import summary
 from llama_operator.api.types import LlamaModel, SpecError, parse
 from llama_operator.reconcile import ahead, exposure, pods, share, stagers, workload
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod, remembered
@@ -31,8 +34,8 @@ IN_PLACE = (Reason.STAGED, Reason.FILES_DIFFER)
 """Reasons of Staged while it is true."""
 
 FILE_FIELDS = ("role", "bytes", "sha256", "revision", "architecture", "name", "quantization", "parameters", "parts")
-MODEL_FIELDS = FILE_FIELDS[1:6]
-"""Members of `status.files` and `status.model`. The API server drops others, so writing them would never rest."""
+MODEL_FIELDS = ("bytes", "sha256", "revision", "architecture", "name", "quantization", "parameters")
+"""Members of `status.files`, and of `status.model` beside its summary. The API server drops others."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +204,17 @@ def _files(staged: Finding, old: Object) -> Object:
     """`files` and `model`: those that were staged last, so the ones that are served while others are being staged."""
     if not staged.files:
         return {name: old[name] for name in ("files", "model") if old.get(name)}
-    told = [{name: file[name] for name in FILE_FIELDS if name in file} for file in staged.files]
-    models = [{name: file[name] for name in MODEL_FIELDS if name in file} for file in told if file["role"] == "model"]
+    told = [_members(file, FILE_FIELDS) for file in staged.files]
+    models = [
+        _members(file, MODEL_FIELDS) | ({"summary": words} if (words := summary(msgspec.convert(file, Staged))) else {})
+        for file in staged.files
+        if file["role"] == "model"
+    ]
     return {"files": told} | ({"model": models[0]} if models else {})
+
+
+def _members(file: Object, names: tuple[str, ...]) -> Object:
+    return {name: file[name] for name in names if name in file}
 
 
 def _parsed(raw: Object) -> LlamaModel | None:

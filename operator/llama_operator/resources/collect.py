@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from llama_operator import constants
+from llama_operator.api.types import Pod
 from llama_operator.config import Config
 from llama_operator.resources import security
 from llama_operator.resources.metadata import digest
@@ -14,6 +17,7 @@ CONTAINER_NAME = "collect"
 ROOT = "/models"
 DONE_SECONDS = 3600
 DEADLINE_SECONDS = 3600
+ANYWHERE = Pod()
 
 
 def collect_job(
@@ -27,6 +31,8 @@ def collect_job(
     need: int,
     bucket: int,
     config: Config,
+    quota: int = 0,
+    placement: Pod = ANYWHERE,
 ) -> dict[str, Any]:
     """Exactly one of `claim_name` and `node_path` is set; `node` is where it has to run, or should.
 
@@ -34,12 +40,13 @@ def collect_job(
     recently staged first; 0 removes all that is unused. `bucket` tells one Job for this volume from the next.
     """
     what = digest([namespace if claim_name else "", claim_name, node_path, node])
-    args = ["--root", ROOT, "--as-of", str(as_of), "--need", str(need)]
+    args = ["--root", ROOT, "--as-of", str(as_of), "--need", str(need), "--quota", str(quota)]
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Never",
         "securityContext": security.POD,
+        "imagePullSecrets": msgspec.to_builtins(placement.image_pull_secrets),
         "containers": [
             {
                 "name": CONTAINER_NAME,
