@@ -1,4 +1,4 @@
-"""What operator and stager say to each other, as typed data.
+"""What operator and stager, or collector, say to each other, as typed data.
 
 The operator writes a `Request` into the arguments of the stager's container. The stager answers while it runs with its
 `Progress` (over HTTP, on `Request.port`), and at its end with a `Report` or a `Failed` (the termination message).
@@ -97,7 +97,8 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`reason` is one of `llama_operator.stage.failures.Reason`; `need`: bytes that have to become free."""
+    """`reason` is one of `llama_operator.stage.failures.Reason`; for DiskFull and QuotaExceeded `need` is what did not
+    fit, in bytes, to be handed on as `Collect.need`."""
 
     reason: str
     message: str
@@ -112,3 +113,31 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: int = 0
     total: int = 0
     rate: int = 0
+
+
+class Collect(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Take from the volume `root` what is not in use.
+
+    `live` names the links (relative to the root) of all models that exist and all pods that still do, as they were at
+    `as_of` (Unix seconds, by the operator's clock, read before the list was made). Unused files go all (Delete), or
+    only until `need` bytes are free and within the `quota` (bytes, 0 for none), those first that were staged least
+    recently (Keep).
+    """
+
+    root: str
+    live: tuple[str, ...]
+    as_of: int
+    when_unused: Literal["Keep", "Delete"] = "Keep"
+    need: int = 0
+    quota: int = 0
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """How many links, files and unfinished downloads were removed, how many `bytes` that freed, and how many of
+    `need` are `missing` all the same."""
+
+    links: int
+    files: int
+    downloads: int
+    bytes: int
+    missing: int

@@ -40,6 +40,7 @@ def settled(desired: Object, observed: Object) -> Object | None:
     image = _stager(observed).get("image")
     if image:
         _stager(kept)["image"] = image
+        kept["spec"]["template"] = stamped(kept["spec"]["template"])
         kept = stamped(kept)
     if _hash(kept) == _hash(observed):
         return kept

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from llama_operator import constants
+from llama_operator.api.staging import Collect
 from llama_operator.api.types import Pod
 from llama_operator.config import Config
 from llama_operator.resources import security
@@ -40,7 +41,7 @@ def collect_job(
     recently staged first; 0 removes all that is unused. `bucket` tells one Job for this volume from the next.
     """
     what = digest([namespace if claim_name else "", claim_name, node_path, node])
-    args = ["--root", ROOT, "--as-of", str(as_of), "--need", str(need), "--quota", str(quota)]
+    request = Collect(ROOT, live, as_of, "Keep" if need else "Delete", need, quota)
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -51,8 +52,8 @@ def collect_job(
             {
                 "name": CONTAINER_NAME,
                 "image": config.stage_image,
-                "command": ["python", "-m", "llama_operator.stage", "collect"],
-                "args": [*args, *(f"--live={name}" for name in live)],
+                "command": ["python", "-m", "llama_operator.stage.collect"],
+                "args": [msgspec.json.encode(request).decode()],
                 "volumeMounts": [{"name": "models", "mountPath": ROOT}],
                 "securityContext": CONTAINER,
                 "terminationMessagePolicy": "FallbackToLogsOnError",

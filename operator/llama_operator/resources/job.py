@@ -8,7 +8,7 @@ from llama_operator import constants
 from llama_operator.api.types import LlamaModel
 from llama_operator.config import Config
 from llama_operator.resources import security, sources, staging
-from llama_operator.resources.metadata import child, digest, labels
+from llama_operator.resources.metadata import child, digest, labels, stamped
 
 ATTEMPTS = 2**31 - 1
 """As patient as an init container: the kubelet tries again, with growing pauses, and the pod tells why it failed."""
@@ -25,20 +25,22 @@ def stage_job(model: LlamaModel, config: Config) -> dict[str, Any]:
         annotations={constants.SOURCES: files},
         spec={
             "backoffLimit": ATTEMPTS,
-            "template": {
-                "metadata": {
-                    "labels": {**labels(model), constants.COMPONENT_LABEL: constants.STAGER},
-                    "annotations": {constants.FILES: staging.links(model)},
-                },
-                "spec": {
-                    "automountServiceAccountToken": False,
-                    "enableServiceLinks": False,
-                    "restartPolicy": "OnFailure",
-                    "securityContext": security.POD,
-                    "containers": [staging.container(model, config.stage_image)],
-                    "volumes": [staging.volume(model)],
-                },
-            },
+            "template": stamped(
+                {
+                    "metadata": {
+                        "labels": {**labels(model), constants.COMPONENT_LABEL: constants.STAGER},
+                        "annotations": {constants.FILES: staging.links(model)},
+                    },
+                    "spec": {
+                        "automountServiceAccountToken": False,
+                        "enableServiceLinks": False,
+                        "restartPolicy": "OnFailure",
+                        "securityContext": security.POD,
+                        "containers": [staging.container(model, config.stage_image)],
+                        "volumes": [staging.volume(model)],
+                    },
+                }
+            ),
         },
         component=constants.STAGER,
     )

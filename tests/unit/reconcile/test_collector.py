@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from llama_operator import constants
+from llama_operator.api.staging import Collect
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.constants import KIND
@@ -74,8 +76,7 @@ class World:
 
     def live(self) -> set[str]:
         """What the last Job was told to be in use."""
-        args = self.jobs[-1]["spec"]["template"]["spec"]["containers"][0]["args"]
-        return {arg.removeprefix("--live=") for arg in args if arg.startswith("--live=")}
+        return set(asked(self.jobs[-1]).live)
 
 
 def link(file: str) -> str:
@@ -84,6 +85,11 @@ def link(file: str) -> str:
         "spec": {"source": {"url": {"url": f"https://example.com/{file}.gguf"}}},
     }
     return links(parse(raw))
+
+
+def asked(job: Object) -> Collect:
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    return msgspec.json.decode("".join(container["args"]), type=Collect)
 
 
 def failed(reason: str, at: str, need: int = 0) -> Object:
@@ -194,9 +200,8 @@ class TestPressure:
         name = world.model("a", "one", cache)
         world.pod("a-1", "a", "one", **failed(reason, "2026-11-24T03:00:00Z", need=4096))
         await world.look("a")
-        args = world.jobs[0]["spec"]["template"]["spec"]["containers"][0]["args"]
-        assert args[args.index("--need") + 1] == "4096"
-        assert world.live() == {name}
+        told = asked(world.jobs[0])
+        assert (told.when_unused, told.need, told.live) == ("Keep", 4096, (name,))
 
     @pytest.mark.parametrize(("cache", "reason"), [(SHARED, "NotFound"), (None, "DiskFull")])
     async def test_other_troubles_are_none(self, world: World, cache: Object | None, reason: str) -> None:
@@ -290,7 +295,8 @@ class TestNodes:
         await world.look("a")
         assert world.live() == {other}
         pods = [job["spec"]["template"]["spec"] for job in world.jobs]
-        assert sorted(pod["nodeSelector"]["kubernetes.io/hostname"] for pod in pods) == ["n1", "n2"]
+        assert len(pods) == len({job["metadata"]["name"] for job in world.jobs}) == 2
+        assert [sum(f'"{node}"' in json.dumps(pod) for pod in pods) for node in ("n1", "n2", "n3")] == [1, 1, 0]
         assert {pod["volumes"][0]["hostPath"]["path"] for pod in pods} == {NODE_PATH}
 
     async def test_a_folder_that_is_not_allowed_is_left_alone(self, world: World) -> None:

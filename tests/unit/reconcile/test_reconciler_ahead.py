@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from llama_operator import constants
 from llama_operator.api.staging import Progress
+from llama_operator.api.types import LlamaModel
+from llama_operator.config import Config
 from llama_operator.kube.transport import Answer, Request
+from llama_operator.reconcile import ahead
+from llama_operator.resources import build
 from tests.unit.kube.fake_api import reply
 from tests.unit.reconcile.objects import condition
 from tests.unit.reconcile.world import DEPLOYMENT, MODEL, World
@@ -34,6 +40,14 @@ def stages(world: World, job: str, address: str = "10.0.0.7") -> None:
         "status": {"podIP": address, "containerStatuses": [state], "conditions": [condition("PodScheduled", True)]},
     }
     world.cache.observe("Pod", pod)
+
+
+def with_image_volume(model: LlamaModel, config: Config) -> list[Object]:
+    children = build(model, config)
+    for child in children:
+        if child["kind"] == "Deployment":
+            child["spec"]["template"]["spec"]["volumes"].append({"name": "image", "image": {"reference": "a:1"}})
+    return children
 
 
 async def changed(world: World) -> str:
@@ -137,9 +151,8 @@ class TestImageVolumes:
         body["spec"] = {**body["spec"], "template": {"spec": {"volumes": []}}}
         return reply(body)
 
-    async def test_what_would_lose_them_is_not_applied(self, world: World, monkeypatch: Any) -> None:
-        build = "llama_operator.resources.staging.volume"
-        monkeypatch.setattr(build, lambda model: {"name": "models", "image": {"reference": "a:1"}})
+    async def test_what_would_lose_them_is_not_applied(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ahead, "build", with_image_volume)
         world.api.answer = lambda request: self.without(request, world)
         await world.reconcile()
         assert DEPLOYMENT not in world.api.objects
@@ -149,9 +162,8 @@ class TestImageVolumes:
         await world.reconcile()
         assert world.writes() == [], "the same request would get the same answer"
 
-    async def test_where_they_stay_the_child_is_applied(self, world: World, monkeypatch: Any) -> None:
-        build = "llama_operator.resources.staging.volume"
-        monkeypatch.setattr(build, lambda model: {"name": "models", "image": {"reference": "a:1"}})
+    async def test_where_they_stay_the_child_is_applied(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ahead, "build", with_image_volume)
         await world.reconcile()
         assert DEPLOYMENT in world.api.objects
         assert world.ready()["reason"] == "Staging"
