@@ -29,6 +29,7 @@ def _status(pod: Object) -> Object:
     types = ("PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready")
     staged = {"terminated": {"exitCode": 0, "startedAt": now, "finishedAt": now, "reason": "Completed"}}
     ends = spec["restartPolicy"] == "OnFailure"  # a Job's
+    state = staged if ends else {"running": {"startedAt": now}}
     return {
         "phase": "Succeeded" if ends else "Running",
         "startTime": now,
