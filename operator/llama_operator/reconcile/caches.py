@@ -14,7 +14,7 @@ from llama_operator import constants
 from llama_operator.api.conditions import Reason
 from llama_operator.api.types import Cache, LlamaModel, SpecError, Storage, parse
 from llama_operator.reconcile import ahead, pods
-from llama_operator.resources import quantity, staging
+from llama_operator.resources import quantity, staging, storage
 
 Object = dict[str, Any]
 
@@ -34,9 +34,10 @@ class Volume:
 
 @dataclass(frozen=True)
 class Pressure:
-    """A stager cannot go on before `need` bytes are free (0: not known); `attempt` tells its failures apart."""
+    """A stager on `node` needs `need` bytes (0: nobody knows) to go on; `attempt` tells its failures apart."""
 
     volume: Volume
+    node: str
     attempt: str
     need: int = 0
 
@@ -48,9 +49,8 @@ def used(model: LlamaModel | None, deployment: Object, observed: Sequence[Object
     """
     found: dict[Volume, set[str]] = {}
     serving = ahead.served(deployment)
-    storages = [model.spec.storage if model else None, serving.storage if serving else None]
-    caches = [storage.cache for storage in storages if storage and storage.cache]
-    for cache in caches:
+    caches = [_of(model.spec.storage if model else None), _of(serving.storage if serving else None)]
+    for cache in filter(None, caches):
         if cache.claim_name:
             namespace = model.namespace if model else deployment["metadata"]["namespace"]
             links = found.setdefault(_claim(namespace, cache), set())
@@ -112,17 +112,21 @@ def keeps(models: Iterable[Object], volume: Volume) -> bool:
     return any(cache.when_unused == "Keep" for cache in map(_cache, sharing(models, volume)) if cache)
 
 
-def pressure(model: LlamaModel | None, observed: Sequence[Object]) -> Pressure | None:
-    """The first of the model's stagers that waits for room on the cache."""
-    cache = _of(model.spec.storage if model else None)
-    if model is None or cache is None:
-        return None
-    for pod in observed:
-        told = pods.failure(pod)
-        if told and told[1].reason in PRESSURE:
-            node = pod.get("spec", {}).get("nodeName", "")
-            volume = Volume(node_path=cache.node_path, node=node) if cache.node_path else None
-            return Pressure(volume or _claim(model.namespace, cache), told[0], told[1].need)
+def pressure(model: LlamaModel, observed: Sequence[Object]) -> Pressure | None:
+    """The first of the model's stagers that waits for room: on a cache, or on the model's own claim.
+
+    On the latter are the files of older sources, too.
+    """
+    wanted = model.spec.storage
+    for pod in observed if wanted else ():
+        told, node = pods.failure(pod), pod.get("spec", {}).get("nodeName", "")
+        if wanted and told and told[1].reason in PRESSURE:
+            volume = Volume(namespace=model.namespace, claim_name=storage.claim_name(model))
+            if wanted.cache and wanted.cache.node_path:
+                volume = Volume(node_path=wanted.cache.node_path, node=node)
+            elif wanted.cache:
+                volume = _claim(model.namespace, wanted.cache)
+            return Pressure(volume, node, told[0], told[1].need)
     return None
 
 
@@ -146,8 +150,8 @@ def _cache(raw: Object) -> Cache | None:
     return _of(model.spec.storage) if model else None
 
 
-def _of(storage: Storage | None) -> Cache | None:
-    return storage.cache if storage else None
+def _of(wanted: Storage | None) -> Cache | None:
+    return wanted.cache if wanted else None
 
 
 def _is(cache: Cache, volume: Volume) -> bool:

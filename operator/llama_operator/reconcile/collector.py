@@ -1,19 +1,21 @@
 """Has unused files removed from shared volumes: by a Job, at the right moments, and not too often.
 
-Each look at a model compares the links it has used with those that anybody uses now. Those that nobody uses any more
-are collected at once where the models say `whenUnused: Delete`; and whatever the models say, room is made when a stager
+Each look at a model compares the links it has used with those that it uses now. Those that it has given up are removed,
+if nobody else uses them, where the models say `whenUnused: Delete`; and whatever they say, room is made when a stager
 has none. An operator that was away when a model went has not seen that; so volumes with `Delete` are collected once a
 day as well, beginning an hour after the start: a restart writes nothing.
 
 The list of what is in use must be complete, so this asks for a cache that has listed everything (as all reconciles do).
-A pod of a model that is not in it cannot be: the operator makes the pods.
+A pod of a model that is not in it cannot be: the operator makes the pods. The list is made once for each Job, for it
+takes a look at every model.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import Any
 
 from llama_operator import constants
@@ -39,29 +41,39 @@ SWEEP_SECONDS = 24 * 3600.0
 log = Log(__name__)
 
 
-@dataclass
-class _Use:
-    """What a model uses, or has used, and what it said of it when it last had a cache: `model` is from then."""
+class _Cause(IntEnum):
+    """Why a Job may be needed; the greater one counts."""
 
-    links: dict[Volume, set[str]] = field(default_factory=dict)
-    model: LlamaModel | None = None
-    attempt: str = ""
+    RELEASE = 1
+    SWEEP = 2
+    PRESSURE = 3
 
 
 @dataclass(frozen=True)
 class _Want:
-    """Why a Job is needed: a model that gives up files, or whose stager has no room for `need` bytes (0: for none)."""
+    """`model` tells where the Job runs. With PRESSURE, `need` are the bytes (0: all that is unused), `node` where."""
 
+    cause: _Cause
     model: LlamaModel
     need: int = 0
+    node: str = ""
+
+
+@dataclass
+class _Use:
+    """What a model uses, or has used, and what it said of it when it last had a cache: `model` is from then."""
+
+    model: LlamaModel
+    links: dict[Volume, set[str]] = field(default_factory=dict)
 
 
 @dataclass
 class _Volume:
-    """A volume's next Job. Times are the clock's."""
+    """A volume's next Job. `released`: links that their models do not use any more. Times are the clock's."""
 
     sweep_at: float
-    wanted: _Want | None = None
+    released: set[str] = field(default_factory=set)
+    want: _Want | None = None
     free_at: float = 0.0
     pause: float = PAUSE_SECONDS
     last: frozenset[str] | None = None
@@ -86,6 +98,7 @@ class Collector:
         self._now = now
         self._started = clock()
         self._uses: dict[Key, _Use] = {}
+        self._attempts: dict[Key, str] = {}
         self._volumes: dict[Volume, _Volume] = {}
 
     async def look(self, key: Key, model: LlamaModel | None, seen: Snapshot) -> float | None:
@@ -95,67 +108,79 @@ class Collector:
         logged, and tried again later: nothing else waits for it.
         """
         self._release(key, model, seen)
-        if model and key in self._uses:
-            self._press(key, model, seen)
-            self._sweep(key, model)
+        self._press(key, model, seen)
+        self._sweep(key)
         for volume, state in list(self._volumes.items()):
-            if state.wanted and self._clock() >= state.free_at:
-                await self._collect(volume, state, state.wanted)
-        waiting = [state.free_at for state in self._volumes.values() if state.wanted]
+            if state.want and self._clock() >= state.free_at:
+                await self._collect(volume, state, state.want)
+        waiting = [state.free_at for state in self._volumes.values() if state.want]
         return max(min(waiting) - self._clock(), 0.0) if waiting else None
 
     def _release(self, key: Key, model: LlamaModel | None, seen: Snapshot) -> None:
-        use = self._uses.get(key, _Use())
         now = caches.used(model, _deployment(model, seen), seen.pods)
+        use = self._uses.get(key)
         if model and caches.of(model):
-            use.model = model  # else it may have left the cache, and its pods not yet
+            use = _Use(model, use.links if use else {})  # else it may have left the cache, and its pods not yet
+        if use is None:
+            return
+        mine = caches.links_of([*seen.children, *seen.pods])
+        links: dict[Volume, set[str]] = {}
         for volume in use.links.keys() | now.keys():
-            links = use.links.get(volume, set()) | now.get(volume, set())
-            if gone := links - now.get(volume, set()):
-                gone -= self._live(volume)
-                if gone and use.model and caches.deletes(use.model):
-                    self._want(volume, _Want(use.model))
-            use.links[volume] = links - gone
-        use.links = {volume: links for volume, links in use.links.items() if links}
+            used, before = now.get(volume, set()), use.links.get(volume, set())
+            links[volume] = used | (before & mine)
+            if (gone := before - links[volume]) and caches.deletes(use.model):
+                self._want(volume, _Want(_Cause.RELEASE, use.model))
+                self._state(volume).released |= gone
+        use.links = {volume: some for volume, some in links.items() if some}
         if use.links:
             self._uses[key] = use
         else:
             self._uses.pop(key, None)
 
-    def _press(self, key: Key, model: LlamaModel, seen: Snapshot) -> None:
-        pressure = caches.pressure(model, seen.pods)
-        if pressure and pressure.attempt != self._uses[key].attempt:
-            self._uses[key].attempt = pressure.attempt
-            self._want(pressure.volume, _Want(model, pressure.need), pressed=True)
+    def _press(self, key: Key, model: LlamaModel | None, seen: Snapshot) -> None:
+        pressure = caches.pressure(model, seen.pods) if model else None
+        if model is None or pressure is None:
+            self._attempts.pop(key, None)
+        elif pressure.attempt != self._attempts.get(key):
+            self._attempts[key] = pressure.attempt
+            self._want(pressure.volume, _Want(_Cause.PRESSURE, model, pressure.need, pressure.node))
 
-    def _sweep(self, key: Key, model: LlamaModel) -> None:
-        for volume in self._uses[key].links:
+    def _sweep(self, key: Key) -> None:
+        use = self._uses.get(key)
+        for volume in use.links if use else ():
             state = self._state(volume)
-            if self._clock() >= state.sweep_at:
+            if use and caches.deletes(use.model) and self._clock() >= state.sweep_at:
                 state.sweep_at = self._clock() + SWEEP_SECONDS
-                self._want(volume, _Want(model))
+                self._want(volume, _Want(_Cause.SWEEP, use.model))
 
-    def _want(self, volume: Volume, want: _Want, *, pressed: bool = False) -> None:
+    def _want(self, volume: Volume, want: _Want) -> None:
         if volume.node_path and (not volume.node or volume.node_path not in self._config.node_paths):
             return
-        if not pressed and caches.keeps(self._cache.objects(constants.KIND), volume):
-            return
-        state = self._state(volume)
-        if state.wanted is None or 0 < state.wanted.need < want.need or want.need == 0:
-            state.wanted = want  # one that removes all is enough for everybody
+        state, before = self._state(volume), self._state(volume).want
+        if before and before.cause == want.cause:
+            more = want.need == 0 or 0 < before.need < want.need
+        else:
+            more = before is None or before.cause < want.cause
+        state.want = want if more else before
 
     def _state(self, volume: Volume) -> _Volume:
         return self._volumes.setdefault(volume, _Volume(sweep_at=self._started + FIRST_SWEEP))
 
     async def _collect(self, volume: Volume, state: _Volume, want: _Want) -> None:
         as_of, live = int(self._now()), frozenset(self._live(volume))
+        unused = bool(state.released - live) or want.cause != _Cause.RELEASE
+        state.want, state.released = None, set()
+        state.free_at = self._clock() + PAUSE_SECONDS
+        kept = want.cause != _Cause.PRESSURE and caches.keeps(self._cache.objects(constants.KIND), volume)
+        if kept or not unused:
+            return
         state.pause = min(2 * state.pause, LAST_PAUSE) if live == state.last else PAUSE_SECONDS
-        state.free_at, state.wanted, state.last = self._clock() + state.pause, None, live
+        state.free_at, state.last = self._clock() + state.pause, live
         job = collect_job(
             namespace=volume.namespace or want.model.namespace,
             claim_name=volume.claim_name,
             node_path=volume.node_path,
-            node=volume.node,
+            node=volume.node or want.node,
             live=tuple(sorted(live)),
             as_of=as_of,
             need=want.need,
@@ -176,7 +201,8 @@ class Collector:
             log.info("being collected already", **about)
         except errors.APIError as error:
             log.warning("not collected", error=str(error), **about)
-            state.wanted = state.wanted or want
+            again = _Cause.SWEEP if want.cause == _Cause.RELEASE else want.cause  # what was released is known no more
+            self._want(volume, replace(want, cause=again))
         else:
             log.info("collecting", in_use=len(live), **about)
 

@@ -76,7 +76,7 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     if seen.ahead:
         staged = stagers.staged(raw["metadata"]["name"], seen.job, seen.job_pods, held=seen.held)
         staged = steady(staged, before.get(Type.STAGED, {}))
-    stuck = stagers.stuck(seen.job, seen.job_pods, claims, evidence) if seen.ahead else blocked
+    stuck = stagers.stuck(seen.job, seen.job_pods, seen.job_claims, evidence) if seen.ahead else blocked
     available = steady(workload.available(deployment, serving), before.get(Type.AVAILABLE, {}))
     exposed = steady(exposure.exposed(raw, seen.owned, evidence), before.get(Type.EXPOSED, {}))
     parts = [staged, available, exposed]
@@ -115,7 +115,7 @@ def unexplained(raw: Object, observed: Observed) -> list[Suspect]:
     """
     seen = _see(raw, observed)
     claims = workload.claims(seen.owned)
-    if seen.ahead and (found := stagers.suspects(seen.job, seen.job_pods, claims)):
+    if seen.ahead and (found := stagers.suspects(seen.job, seen.job_pods, seen.job_claims)):
         return found
     if seen.deployment.get("spec", {}).get("replicas") == 0:
         return []
@@ -145,6 +145,7 @@ class _Seen:
     held: bool
     job: Object | None
     job_pods: list[Object]
+    job_claims: list[Suspect]
 
 
 def _see(raw: Object, observed: Observed) -> _Seen:
@@ -164,6 +165,7 @@ def _see(raw: Object, observed: Observed) -> _Seen:
         held=model is not None and ahead.held(model, deployment) is not None,
         job=job,
         job_pods=stagers.of_a_job(job, observed.pods),
+        job_claims=workload.claims(owned | {"Deployment": job or {}}),  # both have a pod template
     )
 
 

@@ -35,9 +35,7 @@ def _status(pod: Object) -> Object:
         "startTime": now,
         "conditions": [{"type": type_, "status": "True", "lastTransitionTime": now} for type_ in types],
         "initContainerStatuses": [_container(c, staged) for c in spec.get("initContainers", [])],
-        "containerStatuses": [
-            _container(c, staged if ends else {"running": {"startedAt": now}}) for c in spec["containers"]
-        ],
+        "containerStatuses": [_container(c, state) for c in spec["containers"]],
     }
 
 

@@ -18,6 +18,7 @@ from tests.integration.property.conftest import Play
 from tests.integration.property.models import full
 from tests.integration.property.steps import Sequence, Step
 from tests.integration.property.strategies import NAMES, sequences
+from tests.integration.server import Object
 
 SEQUENCES = int(os.environ.get("PROPERTY_SEQUENCES", "15"))
 
@@ -54,8 +55,9 @@ def test_the_next_minute_has_no_write(play: Play) -> None:
 
 def test_new_sources_are_staged_ahead_through_restarts_and_changes_of_mind(play: Play) -> None:
     """Jobs with their controller: made, given up, completed, and gone in the end."""
-    name, cache = NAMES[0], {"storage": {"cache": {"claimName": "theirs", "whenUnused": "Delete"}}}
-    files = [{"source": {"url": {"url": f"http://files/{letter}.gguf"}}} for letter in "abc"]
+    name = NAMES[0]
+    cache: Object = {"storage": {"cache": {"claimName": "theirs", "whenUnused": "Delete"}}}
+    files: list[Object] = [{"source": {"url": {"url": f"http://files/{letter}.gguf"}}} for letter in "abc"]
     play(
         Sequence(
             [

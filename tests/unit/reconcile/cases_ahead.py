@@ -76,6 +76,18 @@ def none(*pods: Object, told: str = "") -> Observed:
     return Observed([*found.children, job(told, **NONE)], found.pods, found.evidence)
 
 
+def unbound() -> Observed:
+    """The claim that the Job's pod waits for is named by the Job alone, if there was none before."""
+    found = none(of_job(unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.")))
+    for child in found.children:
+        if child["kind"] == "PersistentVolumeClaim":
+            child["status"]["phase"] = "Pending"
+        if child["kind"] == "Deployment":
+            child["spec"]["template"]["spec"]["volumes"] = [{"name": "models", "emptyDir": {}}]
+    claim = Suspect("PersistentVolumeClaim", "tiny-model", "uid-PersistentVolumeClaim")
+    return Observed(found.children, found.pods, {claim: Finding(Reason.VOLUME_PENDING, "no such class")})
+
+
 def another(digest: str) -> Object:
     """A server whose file has another digest."""
     report = json.dumps({"files": [FILE | {"sha256": digest * 32}]})
@@ -103,6 +115,13 @@ AHEAD = [
         "Unschedulable Staging Available Exposed Reconciling",
         NEW,
         words="no room",
+    ),
+    Case(
+        "no replicas, and a claim that cannot be bound",
+        unbound(),
+        "VolumePending Staging ScaledToZero Exposed Reconciling",
+        NONE,
+        words="no such class",
     ),
     Case("new source is being staged", held(of_job(staging())), "Staging Staging Available Exposed Reconciling", NEW),
     Case(

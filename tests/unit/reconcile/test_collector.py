@@ -203,6 +203,16 @@ class TestPressure:
         told = asked(world.jobs[0])
         assert (told.when_unused, told.need, told.live) == ("Keep", 4096, (name,))
 
+    async def test_makes_room_on_a_claim_of_the_models_own(self, world: World) -> None:
+        """Where the files of its older sources are."""
+        spec = {"source": {"url": {"url": "https://example.com/one.gguf"}}, "storage": {"claim": {"size": "1Gi"}}}
+        world.put(KIND, "a", {"spec": spec})
+        world.pod("a-1", "a", "one", node="n7", **failed("DiskFull", "2026-11-24T03:00:00Z", need=1))
+        await world.look("a")
+        pod = world.jobs[0]["spec"]["template"]["spec"]
+        assert pod["volumes"][0]["persistentVolumeClaim"]["claimName"] == "a-model"
+        assert world.live() == {link("one")}
+
     @pytest.mark.parametrize(("cache", "reason"), [(SHARED, "NotFound"), (None, "DiskFull")])
     async def test_other_troubles_are_none(self, world: World, cache: Object | None, reason: str) -> None:
         world.model("a", "one", cache)
@@ -228,6 +238,27 @@ class TestPressure:
 
 
 class TestPace:
+    async def test_the_list_of_what_is_in_use_is_not_made_for_each_model(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It takes a look at all of them."""
+        scans: list[str] = []
+        objects = world.cache.objects
+
+        def counted(kind: str, namespace: str | None = None) -> list[Object]:
+            scans.append(kind)
+            return objects(kind, namespace)
+
+        monkeypatch.setattr(world.cache, "objects", counted)
+        for number in range(20):
+            world.model(f"m{number}", f"file-{number}", DELETE)
+            await world.look(f"m{number}")
+        for number in range(20):
+            world.gone(KIND, f"m{number}")
+            await world.look(f"m{number}")
+        assert len(world.jobs) == 1
+        assert scans.count("Pod") == 1
+
     async def test_a_volume_has_one_job_a_minute(self, world: World) -> None:
         world.model("a", "one", DELETE)
         await world.look("a")

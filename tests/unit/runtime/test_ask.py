@@ -128,7 +128,8 @@ async def test_an_endless_answer_is_cut(server: Server, asker: Asker) -> None:
 
 
 async def test_what_is_packed_stays_packed(server: Server, asker: Asker) -> None:
-    server.handler = say(gzip.compress(b" " * 10**6 + json.dumps(GOOD).encode()), headers={"Content-Encoding": "gzip"})
+    """Unpacked, a few bytes can be any number."""
+    server.handler = say(gzip.compress(json.dumps(GOOD).encode()), headers={"Content-Encoding": "gzip"})
     with pytest.raises(NoAnswer):
         await asker.get(server.url)
 
