@@ -14,11 +14,14 @@ from llama_operator.kube import errors
 from llama_operator.kube.client import Client
 from llama_operator.kube.kinds import BY_NAME, WATCHED
 from llama_operator.lease import Lease
+from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
+from llama_operator.reconcile.progress import Progresses
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
 from llama_operator.runtime import http
+from llama_operator.runtime.ask import Asker
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.gauges import Gauges
 from llama_operator.runtime.health import Health
@@ -59,11 +62,15 @@ class Engine:
             period=config.resync_seconds,
             transient=errors.Retryable,
         )
+        self._asker = Asker()
+        self._progresses = Progresses(ask=self._asker, wake=self.queue.add)
         self._reconciler = Reconciler(
             config=config,
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=config.resync_seconds),
             inquiry=Inquiry(cache=self.cache, client=client),
+            progresses=self._progresses,
+            collector=Collector(config=config, cache=self.cache, client=client),
             reporter=Reporter(cache=self.cache, client=client),
         )
 
@@ -85,6 +92,8 @@ class Engine:
                     await lease.release()  # after the workers: the successor begins where they have ended
                 await server.cleanup()
         finally:
+            await self._progresses.close()
+            await self._asker.close()
             await self._client.close()
 
     async def _probe(self) -> None:

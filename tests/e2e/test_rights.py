@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 import pytest
 
 from demo.cluster import OPERATOR_NAMESPACE, RELEASE
+from llama_operator.api.types import parse
+from llama_operator.config import Config
+from llama_operator.resources.job import stage_job
 from tests.e2e import audit
 from tests.e2e.conftest import HOST_DOMAIN, FileServer
 from tests.e2e.witness import Model, Object, Witness, eventually
@@ -18,6 +21,9 @@ from tests.e2e.witness import Model, Object, Witness, eventually
 pytestmark = pytest.mark.e2e
 
 Right = tuple[str, str, str]
+
+
+NEVER: Object = {"name": "a", "image": "localhost/none", "imagePullPolicy": "Never"}
 
 
 def granted(witness: Witness) -> set[Right]:
@@ -41,7 +47,7 @@ def taken(name: str, namespace: str) -> list[Object]:
     other = {"name": "other"}
     pod = {
         "metadata": {"labels": other},
-        "spec": {"containers": [{"name": "a", "image": "localhost/none", "imagePullPolicy": "Never"}]},
+        "spec": {"containers": [NEVER]},
     }
     claim = {
         "accessModes": ["ReadWriteOnce"],
@@ -88,6 +94,24 @@ def test_each_right_is_used_and_none_is_missing(
     unlucky.wait("Stalled", "NameConflict")
     for stranger in strangers:
         witness.delete(stranger["kind"], stranger["metadata"]["name"], namespace)
+
+    # One whose Job has a name that is taken, and which then needs none any more.
+    prefetched = new_model("prefetched")
+    spec = {"source": files_in_cluster.source(), "storage": {"claim": {"size": "10Mi"}}, "replicas": 0}
+    meta = {"name": "prefetched", "namespace": namespace, "uid": "unknown"}
+    job = stage_job(parse({"metadata": meta, "spec": spec}), Config(stage_image="none"))
+    stranger = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": job["metadata"]["name"], "namespace": namespace},
+        "spec": {"suspend": True, "template": {"spec": {"restartPolicy": "Never", "containers": [NEVER]}}},
+    }
+    witness.create(stranger)
+    prefetched.apply(**spec)
+    prefetched.wait("Stalled", "NameConflict")
+    witness.delete("Job", job["metadata"]["name"], namespace)
+    prefetched.wait("Ready", "ScaledToZero", timeout=120)
+    prefetched.apply(**spec | {"replicas": 1})
 
     # One that gives its Ingress up again, and whose volume never comes.
     model = new_model("exposed")

@@ -18,6 +18,7 @@ API_VERSIONS = {
     "LlamaModel": "llama-operator.dev/v1alpha1",
     "Deployment": "apps/v1",
     "ReplicaSet": "apps/v1",
+    "Job": "batch/v1",
     "Ingress": "networking.k8s.io/v1",
     "EndpointSlice": "discovery.k8s.io/v1",
     "Lease": "coordination.k8s.io/v1",

@@ -23,6 +23,7 @@ class Type(StrEnum):
 class Reason(StrEnum):
     # Staged
     STAGED = "Staged"
+    FILES_DIFFER = "FilesDiffer"
     STAGING = "Staging"
     NOT_FOUND = "NotFound"
     UNAUTHORIZED = "Unauthorized"
@@ -32,6 +33,8 @@ class Reason(StrEnum):
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_ERROR = "SourceError"
     DISK_FULL = "DiskFull"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    IMAGE_VOLUME_UNSUPPORTED = "ImageVolumeUnsupported"
     INVALID_SOURCE = "InvalidSource"
     STAGING_FAILED = "StagingFailed"
     # Available
@@ -75,6 +78,7 @@ STAGING_FAILURES = frozenset(
         Reason.SOURCE_UNREACHABLE,
         Reason.SOURCE_ERROR,
         Reason.DISK_FULL,
+        Reason.QUOTA_EXCEEDED,
         Reason.INVALID_SOURCE,
         Reason.STAGING_FAILED,
     }

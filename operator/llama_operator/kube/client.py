@@ -89,11 +89,12 @@ class Client:
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         return await self._send("get", kind, "GET", kind.path(namespace, name))
 
-    async def apply(self, kind: Kind, obj: Object) -> Object:
+    async def apply(self, kind: Kind, obj: Object, *, dry_run: bool = False) -> Object:
         """Server-side apply: the API server merges by field owner, and makes the object if there is none.
 
         Forced, because what the spec says wins over whoever changed our fields by hand. With `metadata.uid` or
         `metadata.resourceVersion` in `obj` only that very object, or version, is changed; otherwise it is a conflict.
+        `dry_run`: nothing is changed, and the answer is what would come of it.
         """
         meta = obj["metadata"]
         return await self._send(
@@ -101,7 +102,7 @@ class Client:
             kind,
             "PATCH",
             kind.path(meta["namespace"], meta["name"]),
-            params={"fieldManager": constants.FIELD_MANAGER, "force": "true"},
+            params={"fieldManager": constants.FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {}),
             headers=_APPLY,
             body=obj,
         )

@@ -37,6 +37,7 @@ OWNED = (
     Kind("v1", "Service", "services", _OURS),
     Kind("networking.k8s.io/v1", "Ingress", "ingresses", _OURS),
     Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", _OURS),
+    Kind("batch/v1", "Job", "jobs", _OURS),
 )
 POD = Kind("v1", "Pod", "pods", constants.MODEL_LABEL)
 EVENT = Kind("events.k8s.io/v1", "Event", "events")

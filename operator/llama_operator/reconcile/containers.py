@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+import msgspec
+
 from llama_operator.api.conditions import STAGING_FAILURES, Reason
-from llama_operator.reconcile import advice
+from llama_operator.api.staging import Failed, Report
+from llama_operator.reconcile import advice, imagevolumes
 from llama_operator.reconcile.finding import Finding
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
 from llama_operator.resources.staging import CONTAINER_NAME as STAGE
@@ -33,10 +35,8 @@ _START_FAILURES = frozenset({"StartError", "ContainerCannotRun"})
 _UNSEEN = frozenset({"Unknown", "ContainerStatusUnknown"})
 """Of a container that a node had before it was started again: no fault of the container."""
 
-_MODEL_FIELDS = {"name": str, "architecture": str, "bytes": int, "sha256": str, "revision": str}
-"""Members of `status.model`. The API server drops others, so writing them would never come to rest."""
-
 _BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*"(?:: (?:ErrImagePull: )?|$)')
+_NAMED = re.compile(r'(?:pulling|unpack) image "([^"]+)"')
 _RPC = re.compile(r"rpc error: code = \w+ desc = ")
 _TAIL = 500
 """Characters of a container's last words: with the advice after them, they fit into the note of an Event."""
@@ -86,9 +86,9 @@ def last_words(terminated: Object) -> str:
 
 
 def staging_failure(terminated: Object, pod: str) -> Finding:
-    report = _report(terminated) or {}
-    if report.get("reason") in STAGING_FAILURES:
-        return Finding(Reason(report["reason"]), str(report.get("message", "")), quotes=True)
+    told = failure(terminated)
+    if told and told.reason in STAGING_FAILURES:
+        return Finding(Reason(told.reason), told.message, quotes=True)
     return Finding(
         Reason.STAGING_FAILED,
         f"the stager in pod {pod} ended with {terminated.get('reason', 'Error')}, code {terminated.get('exitCode')}"
@@ -97,16 +97,30 @@ def staging_failure(terminated: Object, pod: str) -> Finding:
     )
 
 
-def model(terminated: Object) -> Object | None:
-    """What the stager found in the file, as far as `status.model` has a place for it."""
-    report = _report(terminated) or {}
-    return {key: report[key] for key, type_ in _MODEL_FIELDS.items() if isinstance(report.get(key), type_)} or None
+def files(terminated: Object) -> tuple[Object, ...]:
+    """What the stager found, file by file, as `status.files` has a place for it; empty without a report."""
+    try:
+        report = msgspec.json.decode(terminated.get("message", ""), type=Report)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return ()
+    return tuple(msgspec.to_builtins(file) for file in report.files)
 
 
 def _pull_failure(status: Object, reason: str, message: str) -> Finding:
     """While it waits for the next attempt, the kubelet has other words for the same; before 1.32 it had no cause."""
     cause = _RPC.sub("", _BACK_OFF.sub("", message)).strip()
     known = f": {cause or reason}" if cause or reason != "ImagePullBackOff" else ""
+    image, named = str(status.get("image")), _NAMED.search(message)
+    if (
+        status["name"] in (STAGE, SERVER) and named and _bare(named[1]) != _bare(image)
+    ):  # the kubelet blames the container that mounts it
+        return Finding(
+            Reason.IMAGE_PULL_FAILED,
+            f"image {named[1]}, which holds a file, cannot be pulled{known}; correct the image of the spec's oci "
+            "source, see that the node reaches its registry, or set spec.pod.imagePullSecrets",
+            quotes=True,
+            vague=not known,
+        )
     return Finding(
         Reason.IMAGE_PULL_FAILED,
         f"image {status.get('image')} of container {status['name']} cannot be pulled{known}; correct "
@@ -117,6 +131,9 @@ def _pull_failure(status: Object, reason: str, message: str) -> Finding:
 
 
 def _config_failure(status: Object, words: str) -> Finding:
+    if imagevolumes.unmounted(words):
+        words = f"container {status['name']} cannot be started: {_RPC.sub('', words)[-_TAIL:]}; {imagevolumes.ADVICE}"
+        return Finding(Reason.IMAGE_VOLUME_UNSUPPORTED, words, quotes=True)
     missing = re.search(r"not found$|couldn't find key", words)
     return Finding(
         Reason.CONTAINER_CONFIG_INVALID,
@@ -126,15 +143,20 @@ def _config_failure(status: Object, words: str) -> Finding:
     )
 
 
+def _bare(image: str) -> str:
+    """The image without what the runtime adds to a short name."""
+    name = image.removeprefix("docker.io/").removeprefix("library/")
+    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+
+
 def _image_of(container: str) -> str:
     """Where the image of a container is set."""
     return {SERVER: "spec.image", STAGE: "the chart's value `image`"}.get(container, "its image")
 
 
-def _report(terminated: Object) -> Object | None:
+def failure(terminated: Object) -> Failed | None:
     """The stager's termination message. It may be a log tail instead, if the stager was killed."""
     try:
-        report = json.loads(terminated.get("message", ""))
-    except ValueError:
+        return msgspec.json.decode(terminated.get("message", ""), type=Failed)
+    except (msgspec.DecodeError, msgspec.ValidationError):
         return None
-    return report if isinstance(report, dict) else None

@@ -10,6 +10,7 @@ from llama_operator.api.conditions import SERVING_FAILURES, STAGING_FAILURES, Re
 PROBLEMS = (
     STAGING_FAILURES
     | SERVING_FAILURES
+    | {Reason.FILES_DIFFER, Reason.IMAGE_VOLUME_UNSUPPORTED}
     | {Reason.INVALID, Reason.NAME_CONFLICT, Reason.FORBIDDEN, Reason.CONTESTED, Reason.API_ERROR}
 )
 """Reasons that somebody should look at: events of type Warning."""

@@ -45,12 +45,14 @@ _REASONS = {
     "PersistentVolumeClaim": Reason.VOLUME_PENDING,
     "Service": Reason.LOAD_BALANCER_PENDING,
     "Ingress": Reason.INGRESS_PENDING,
+    "Job": Reason.PODS_REFUSED,
 }
 _TROUBLES = {
     "Pod": "pod {} is not set up",
     "PersistentVolumeClaim": "PersistentVolumeClaim {} is not bound",
     "Service": "Service {} has no address",
     "Ingress": "Ingress {} has no address",
+    "Job": "Job {} has no pod",
 }
 
 _TOLD_ELSEWHERE = frozenset({"FailedScheduling"})
@@ -95,6 +97,11 @@ def of_pod(pod: Object, claims: Sequence[Suspect]) -> list[Suspect]:
     return [itself]
 
 
+def of_job(job: Object) -> Suspect:
+    """Whom to ask if a Job has no pod: its controller tells in events alone that it may not make one."""
+    return Suspect("Job", job["metadata"]["name"], job["metadata"].get("uid", ""))
+
+
 def remembered(suspect: Suspect, conditions: Iterable[Object]) -> Finding | None:
     """What the conditions of an earlier status say about it: the operator may have been restarted since."""
     begins = (f"{suspect.trouble}: ", f"{suspect.trouble}, ")
@@ -118,8 +125,14 @@ def judge(suspect: Suspect, events: Iterable[Object], *, overdue: bool) -> Findi
     if not words and not (overdue and suspect.kind in _OVERDUE):
         return None
     said = f": {words}" if words else ", and nobody says why"
-    todo = advice.on_event(suspect.kind, suspect.name, words) if words or suspect.placed else advice.NO_SCHEDULER
+    todo = _todo(suspect, words)
     return Finding(_REASONS[suspect.kind], f"{suspect.trouble}{said}; {todo}", quotes=True)
+
+
+def _todo(suspect: Suspect, words: str) -> str:
+    if suspect.kind == "Job" and words:
+        return advice.on_refusal(words)
+    return advice.on_event(suspect.kind, suspect.name, words) if words or suspect.placed else advice.NO_SCHEDULER
 
 
 def _has_run(status: Object) -> bool:

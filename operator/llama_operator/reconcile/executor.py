@@ -10,10 +10,9 @@ from llama_operator import constants
 from llama_operator.api.conditions import Reason
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import NO_VERSION, Client
-from llama_operator.reconcile import clearing, guard
-from llama_operator.reconcile.carryover import carried_over
+from llama_operator.reconcile import clearing, guard, imagevolumes
 from llama_operator.reconcile.damper import Damper
-from llama_operator.reconcile.plan import Plan, controller_uid
+from llama_operator.reconcile.plan import Plan, beside, controller_uid
 from llama_operator.reconcile.plan import key as ref_of
 from llama_operator.reconcile.refusals import Outcome, Refusals
 from llama_operator.reconcile.status import Failure
@@ -32,6 +31,10 @@ log = Log(__name__)
 
 class ModelGone(Exception):
     """The LlamaModel was deleted, or replaced by another of its name; the cache knows by now."""
+
+
+class _NoImageVolumes(Exception):
+    """The API server would take the image volumes out of a child."""
 
 
 class Executor:
@@ -98,6 +101,10 @@ class Executor:
             return Outcome(again=wait)
         try:
             answer = await self._applied(key, child, seen)
+        except _NoImageVolumes:
+            failure = Failure(Reason.IMAGE_VOLUME_UNSUPPORTED, f"the API server drops them; {imagevolumes.ADVICE}")
+            log.warning("image volumes dropped", model="/".join(key), kind=ref[0], name=ref[1])
+            return self._refusals.remember(key, ref, request, failure, self._refusal_seconds)
         except errors.Rejected as error:
             return self._refuse(key, child, request, error)
         except errors.Conflict as error:
@@ -115,6 +122,10 @@ class Executor:
         kind, bound = kinds.BY_NAME[child["kind"]], _bound(child, seen)
         if seen is not None:
             await clearing.resume(self._client, seen)
+        if volumes := imagevolumes.wanted(child):  # what cannot run must not take the place of what does
+            would_be = await self._client.apply(kind, bound, dry_run=True)
+            if volumes - imagevolumes.wanted(would_be):
+                raise _NoImageVolumes
         try:
             return await self._client.apply(kind, bound)
         except errors.Invalid as error:
@@ -129,7 +140,7 @@ class Executor:
         holder, live = await guard.name_of(self._client, child)
         match holder:
             case guard.Name.OURS:
-                return await self._apply(key, carried_over(child, live), live)
+                return await self._apply_to(key, child, live)
             case guard.Name.LEFTOVER:
                 log.info("waiting until a leftover is gone", model="/".join(key), kind=ref[0], name=ref[1])
                 return Outcome(again=LEFTOVER_SECONDS)
@@ -139,6 +150,11 @@ class Executor:
                 return self._refusals.remember(key, ref, request, failure, RECHECK_SECONDS)
             case guard.Name.FREE:
                 raise error
+
+    async def _apply_to(self, key: Key, child: Object, live: Object) -> Outcome:
+        """It is there and ours, although the cache did not know."""
+        wanted = beside(child, live)
+        return await (self._apply(key, wanted, live) if wanted else self._delete(key, live))
 
     async def _delete(self, key: Key, obj: Object) -> Outcome:
         ref, request = ref_of(obj), f"delete {obj['metadata']['uid']}"
@@ -155,10 +171,10 @@ class Executor:
             await self._look_again(obj, obj)
             raise
         else:
-            log.info("deleted", model="/".join(key), kind=ref[0], name=ref[1], why="not in the spec any more")
+            log.info("deleted", model="/".join(key), kind=ref[0], name=ref[1], why="not wanted any more")
         # If a finalizer holds it back, the watch brings it again, with its deletionTimestamp.
         self._cache.absent(ref[0], obj["metadata"]["namespace"], ref[1])
-        return Outcome()
+        return Outcome(again=0.0) if ref[0] == "Job" else Outcome()  # it may have made way for another of its name
 
     def _refuse(self, key: Key, obj: Object, request: str, error: errors.Rejected) -> Outcome:
         ref = ref_of(obj)
@@ -167,6 +183,8 @@ class Executor:
             errors.Forbidden: Reason.FORBIDDEN,
         }
         failure = Failure(reasons.get(type(error), Reason.API_ERROR), f"{ref[0]} {ref[1]}: {error.message}")
+        if imagevolumes.unknown(error.message):
+            failure = Failure(Reason.IMAGE_VOLUME_UNSUPPORTED, f"{error.message}; {imagevolumes.ADVICE}")
         log.warning("refused", model="/".join(key), kind=ref[0], name=ref[1], why=str(error))
         return self._refusals.remember(key, ref, request, failure, self._refusal_seconds)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from llama_operator.reconcile.carryover import carried_over
 from llama_operator.reconcile.drift import holds
+from llama_operator.reconcile.jobs import settled
 from llama_operator.resources import OPTIONAL
 
 Object = dict[str, Any]
@@ -39,17 +40,26 @@ def plan(desired: list[Object], observed: list[Object]) -> Plan:
     A child is applied when it is absent, or when a field that we set has another value now (drift). One of these
     fields is the hash of what was last applied, so a field that is no longer wanted is taken back, too. Observed
     objects of another owner - left over from a deleted model of this name - count as absent and are never deleted. A
-    child that is being deleted is left alone: its end is an event, and then it is absent. (See also `carryover`.)
+    child that is being deleted is left alone: its end is an event, and then it is absent. (See also `carryover`.) A Job
+    cannot be changed: one that must be another is deleted, and made anew when it is gone.
     """
     uid = controller_uid(desired[0])
     ours = {key(obj): obj for obj in observed if controller_uid(obj) == uid}
     staying = {k: obj for k, obj in ours.items() if not _terminating(obj)}
-    desired = [carried_over(obj, staying[key(obj)]) if key(obj) in staying else obj for obj in desired]
+    found = [beside(obj, staying.get(key(obj))) for obj in desired]
+    desired = [obj for obj in found if obj is not None]
     wanted = {key(obj) for obj in desired}
     return Plan(
         apply=[obj for obj in desired if _differs(obj, ours.get(key(obj)))],
         delete=[obj for k, obj in staying.items() if k not in wanted and obj["kind"] in OPTIONAL],
     )
+
+
+def beside(desired: Object, observed: Object | None) -> Object | None:
+    """As it can be applied to the observed one of its name; None if that has to make way for it."""
+    if observed is None:
+        return desired
+    return settled(desired, observed) if desired["kind"] == "Job" else carried_over(desired, observed)
 
 
 def _differs(desired: Object, observed: Object | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from llama_operator import constants
 from llama_operator.api.conditions import Reason
+from llama_operator.api.staging import Failed
 from llama_operator.reconcile import advice, containers
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod
 from llama_operator.reconcile.finding import Finding
@@ -26,33 +27,45 @@ LOADING = Finding(Reason.STARTING, "llama-server is being started: its image is 
 
 
 def staging(pod: Object) -> Finding:
-    """How far the init container of this pod is."""
-    name = pod["metadata"]["name"]
-    status = _containers(pod, "initContainerStatuses").get(STAGE, {})
+    """How far the stager of this pod is: an init container of a server, the only container of a Job's pod."""
+    name, status = pod["metadata"]["name"], _stager(pod)
     terminated = status.get("state", {}).get("terminated", {})
-    if failed(pod):
+    if failed(pod) and not _of_its_own(pod, terminated):
         return _pod_failure(pod)
     if terminated.get("exitCode") == 0:
-        return Finding(Reason.STAGED, "the model file is verified and in place", containers.model(terminated))
+        return Finding(Reason.STAGED, "every file is verified and in place", containers.files(terminated))
     blocked = containers.blocked(status)
     if blocked:
         return blocked
     ended = containers.ended(status)
     if ended and ended.get("exitCode") != 0:
         return containers.staging_failure(ended, name)
-    if "running" in status.get("state", {}):
+    if stages(pod):
         return Finding(
             Reason.STAGING,
-            f"pod {name} is staging the model file; `kubectl logs {name} -c stage -f` shows how far it is",
+            f"pod {name} is staging the model's files; `kubectl logs {name} -c stage -f` shows how far it is",
         )
     return unstarted(pod["metadata"]["labels"][constants.MODEL_LABEL])
+
+
+def failure(pod: Object) -> tuple[str, Failed] | None:
+    """What its stager has reported at its last failure, and a name for that attempt; None if it did not fail since."""
+    status = _stager(pod)
+    ended = None if "running" in status.get("state", {}) else containers.ended(status)
+    told = containers.failure(ended) if ended and ended.get("exitCode") != 0 else None
+    return (f"{pod['metadata'].get('uid')} {ended.get('finishedAt')}", told) if ended and told else None
+
+
+def stages(pod: Object) -> bool:
+    """Whether its stager runs at this moment."""
+    return not failed(pod) and "running" in _stager(pod).get("state", {})
 
 
 def unstarted(model: str) -> Finding:
     """One message for the whole way to a running stager: its steps take moments, and each would be a write."""
     return Finding(
         Reason.STAGING,
-        "waiting for a pod that can stage the model file: one with a node, its volumes, a network and its image; "
+        "waiting for a pod that can stage the model's files: one with a node, its volumes, a network and its image; "
         f"`kubectl describe pods -l {constants.MODEL_LABEL}={model}` shows how far it is",
     )
 
@@ -67,9 +80,9 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence) -> Findi
         return Finding(Reason.AVAILABLE, "the server answers")
     if failed(pod):
         return _pod_failure(pod)
-    unplaced = _unplaced(pod)
-    if unplaced:
-        return unplaced
+    homeless = unplaced(pod)
+    if homeless:
+        return homeless
     for suspect in of_pod(pod, claims):
         if suspect in evidence:
             return evidence[suspect]
@@ -98,9 +111,25 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence) -> Findi
     return Finding(Reason.PENDING, f"pod {name} has not started llama-server yet")
 
 
+def unplaced(pod: Object) -> Finding | None:
+    """The scheduler has no node for it, and says why."""
+    placed = _condition(pod, "PodScheduled")
+    said = placed.get("message", "no node takes the pod")
+    if placed.get("status") != "False" or advice.waits_for_claim(said):
+        return None
+    words = _FOR_NOBODY.sub("", said)
+    reason = Reason.VOLUME_PENDING if advice.about_volume(words) else Reason.UNSCHEDULABLE
+    return Finding(reason, f"pod {pod['metadata']['name']} has no node: {words}; {advice.on_scheduling(words)}")
+
+
 def failed(pod: Object) -> bool:
     """Ended for ever: evicted, or refused by the kubelet. A new pod takes its place; this one stays as a record."""
     return pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
+
+
+def _of_its_own(pod: Object, terminated: Object) -> bool:
+    """A Job's pod that has ended as its container did, and was not evicted."""
+    return bool(terminated) and not pod["status"].get("reason") and not _containers(pod, "initContainerStatuses")
 
 
 def _pod_failure(pod: Object) -> Finding:
@@ -112,17 +141,6 @@ def _pod_failure(pod: Object) -> Finding:
         "too, set spec.resources.requests (memory) or use spec.storage (disk), or look after the node",
         quotes=True,
     )
-
-
-def _unplaced(pod: Object) -> Finding | None:
-    """The scheduler has no node for it, and says why."""
-    placed = _condition(pod, "PodScheduled")
-    said = placed.get("message", "no node takes the pod")
-    if placed.get("status") != "False" or advice.waits_for_claim(said):
-        return None
-    words = _FOR_NOBODY.sub("", said)
-    reason = Reason.VOLUME_PENDING if advice.about_volume(words) else Reason.UNSCHEDULABLE
-    return Finding(reason, f"pod {pod['metadata']['name']} has no node: {words}; {advice.on_scheduling(words)}")
 
 
 def _beside(pod: Object) -> Finding | None:
@@ -170,6 +188,11 @@ def _ready_but(name: str, ready: Object) -> Finding:
 def _condition(pod: Object, type_: str) -> Object:
     conditions: list[Object] = pod.get("status", {}).get("conditions") or []
     return next((c for c in conditions if c["type"] == type_), {})
+
+
+def _stager(pod: Object) -> Object:
+    found = _containers(pod, "initContainerStatuses").get(STAGE) or _containers(pod, "containerStatuses").get(STAGE)
+    return found or {}
 
 
 def _containers(pod: Object, field: str) -> dict[str, Object]:

@@ -6,12 +6,14 @@ from llama_operator.api.conditions import Reason
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.kube import errors
+from llama_operator.reconcile import ahead, status
+from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor, ModelGone
 from llama_operator.reconcile.inquiry import Inquiry
-from llama_operator.reconcile.plan import plan
+from llama_operator.reconcile.plan import controller_uid, plan
+from llama_operator.reconcile.progress import Progresses
 from llama_operator.reconcile.reporter import Reporter
-from llama_operator.reconcile.status import Failure
-from llama_operator.resources import build
+from llama_operator.reconcile.status import Failure, Observed
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.logs import Log
 
@@ -23,12 +25,22 @@ log = Log(__name__)
 
 class Reconciler:
     def __init__(
-        self, *, config: Config, cache: Cache, executor: Executor, inquiry: Inquiry, reporter: Reporter
+        self,
+        *,
+        config: Config,
+        cache: Cache,
+        executor: Executor,
+        inquiry: Inquiry,
+        progresses: Progresses,
+        collector: Collector,
+        reporter: Reporter,
     ) -> None:
         self._config = config
         self._cache = cache
         self._executor = executor
         self._inquiry = inquiry
+        self._progresses = progresses
+        self._collector = collector
         self._reporter = reporter
 
     async def reconcile(self, key: Key, failures: int = 0) -> float | None:
@@ -42,10 +54,12 @@ class Reconciler:
             # Children go with their owner: Kubernetes collects them, also while we are not running.
             self._executor.forget(key)
             self._inquiry.forget(key)
-            return None
+            self._progresses.forget(key)
+            return await self._collector.look(key, None, seen)
 
         try:
-            desired = build(parse(seen.model), self._config)
+            model = parse(seen.model)
+            desired = ahead.desired(model, self._config, [c for c in seen.children if controller_uid(c) == model.uid])
         except SpecError as error:
             log.warning("spec refused", model="/".join(key), why=str(error))
             await self._reporter.report(key, Failure(Reason.INVALID, str(error)))
@@ -62,5 +76,10 @@ class Reconciler:
             raise
 
         evidence, inquire_again = await self._inquiry.inquire(key)
-        await self._reporter.report(key, outcome.failure, evidence)
-        return min((again for again in (outcome.again, inquire_again) if again is not None), default=None)
+        seen = self._cache.snapshot(key)
+        stager = status.stager(seen.model, Observed(seen.children, seen.pods)) if seen.model else None
+        progress, ask_again = self._progresses.look(key, stager)
+        await self._reporter.report(key, outcome.failure, evidence, progress)
+        collect_again = await self._collector.look(key, model, seen)
+        pauses = (outcome.again, inquire_again, ask_again, collect_again)
+        return min((again for again in pauses if again is not None), default=None)

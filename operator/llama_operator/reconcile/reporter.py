@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_operator import constants
+from llama_operator.api.staging import Progress
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import Client
 from llama_operator.reconcile import mergepatch, status
@@ -36,8 +37,10 @@ class Reporter:
         self._now = now
         self._host = socket.gethostname()[:128]
 
-    async def report(self, key: Key, failure: Failure | None, evidence: Evidence | None = None) -> None:
-        """Compute the status from what the cache holds and events have told, and write it if it differs.
+    async def report(
+        self, key: Key, failure: Failure | None, evidence: Evidence | None = None, progress: Progress | None = None
+    ) -> None:
+        """Compute the status from what the cache holds, events and the stager have told, and write it if it differs.
 
         One write at most. Raises `errors.APIError`: the status is then computed again, from newer facts.
         """
@@ -45,7 +48,7 @@ class Reporter:
         if seen.model is None:
             return
         old, now = seen.model.get("status", {}), self._now()
-        observed = Observed(seen.children, seen.pods, evidence or {})
+        observed = Observed(seen.children, seen.pods, evidence or {}, progress)
         new = status.compute(seen.model, observed, failure, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         if new == old:
             return
@@ -58,7 +61,8 @@ class Reporter:
             self._cache.store(constants.KIND, await self._client.get(kinds.MODEL, *key))
             raise
         self._cache.store(constants.KIND, answer)
-        log.info("status", model="/".join(key), **_summary(new))
+        if new["conditions"] != old.get("conditions"):  # of how far a stager is the log need not tell
+            log.info("status", model="/".join(key), **_summary(new))
         for event in transitions(old, new):
             await self._post(seen.model, event, now)
 

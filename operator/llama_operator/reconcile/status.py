@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from llama_operator import constants
 from llama_operator.api import conditions
 from llama_operator.api.conditions import Reason, Type, condition
+from llama_operator.api.staging import Progress, Staged
+from llama_operator.api.summary import summary
 from llama_operator.api.types import LlamaModel, SpecError, parse
-from llama_operator.reconcile import exposure, pods, workload
+from llama_operator.reconcile import ahead, exposure, pods, share, stagers, workload
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod, remembered
 from llama_operator.reconcile.finding import Finding, steady
 from llama_operator.reconcile.plan import controller_uid
+from llama_operator.reconcile.stagers import Stager
 from llama_operator.resources import endpoints
 
 Object = dict[str, Any]
@@ -21,17 +26,26 @@ PERMANENT = conditions.STAGING_FAILURES - {
     Reason.SOURCE_UNREACHABLE,
     Reason.SOURCE_ERROR,
     Reason.STAGING_FAILED,
-}
+} | {Reason.IMAGE_VOLUME_UNSUPPORTED}
 """Staging failures that trying again will not mend. (The kubelet does try again, with growing pauses.)"""
+
+
+IN_PLACE = (Reason.STAGED, Reason.FILES_DIFFER)
+"""Reasons of Staged while it is true."""
+
+FILE_FIELDS = ("role", "bytes", "sha256", "revision", "architecture", "name", "quantization", "parameters", "parts")
+MODEL_FIELDS = ("bytes", "sha256", "revision", "architecture", "name", "quantization", "parameters")
+"""Members of `status.files`, and of `status.model` beside its summary. The API server drops others."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What the cache holds about one model, and what events have told."""
+    """What the cache holds about one model, what events have told, and how far the stager says it is."""
 
     children: list[Object] = field(default_factory=list)
     pods: list[Object] = field(default_factory=list)
     evidence: Evidence = field(default_factory=dict)
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True)
@@ -46,43 +60,52 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     """The whole new `.status` of the LlamaModel `raw`; `now` (RFC 3339) is used only for what has changed."""
     old, generation = raw.get("status", {}), raw["metadata"].get("generation", 0)
     before = {c["type"]: c for c in old.get("conditions", []) if c.get("observedGeneration") == generation}
-    owned = _owned(raw, observed)
-    deployment = owned.get("Deployment", {})
-    current = workload.current_pods(observed.pods, deployment)
+    seen = _see(raw, observed)
+    deployment, claims = seen.deployment, workload.claims(seen.owned)
     evidence = {
         suspect: finding
         for suspect in unexplained(raw, observed)
         if (finding := observed.evidence.get(suspect) or remembered(suspect, before.values()))
     }
 
-    staged = workload.staged(raw["metadata"]["name"], deployment, observed.pods, current)
-    staged = steady(staged, before.get(Type.STAGED, {}))
-    serving = workload.serving(deployment, current, staged, workload.claims(owned), evidence)
+    of_servers = workload.staged(raw["metadata"]["name"], deployment, seen.servers, seen.current)
+    of_servers = steady(of_servers, before.get(Type.STAGED, {}))
+    serving = workload.serving(deployment, seen.current, of_servers, claims, evidence)
+    blocked = serving if serving.reason in conditions.SERVING_FAILURES else None
+    staged = of_servers
+    if seen.ahead:
+        staged = stagers.staged(raw["metadata"]["name"], seen.job, seen.job_pods, held=seen.held)
+        staged = steady(staged, before.get(Type.STAGED, {}))
+    stuck = stagers.stuck(seen.job, seen.job_pods, seen.job_claims, evidence) if seen.ahead else blocked
     available = steady(workload.available(deployment, serving), before.get(Type.AVAILABLE, {}))
-    exposed = steady(exposure.exposed(raw, owned, evidence), before.get(Type.EXPOSED, {}))
-    ready = steady(_ready(deployment, failure, [staged, available, exposed], serving), before.get(Type.READY, {}))
+    exposed = steady(exposure.exposed(raw, seen.owned, evidence), before.get(Type.EXPOSED, {}))
+    parts = [staged, available, exposed]
+    ready = _failed(failure) or _missing(parts, stuck) or _rolled(deployment, blocked, held=seen.held)
+    ready = steady(ready, before.get(Type.READY, {}))
     wanted = [
         _told(Type.READY, ready, Reason.READY),
-        _told(Type.STAGED, staged, Reason.STAGED),
+        _told(Type.STAGED, staged, *IN_PLACE),
         _told(Type.AVAILABLE, available, Reason.AVAILABLE),
         _told(Type.EXPOSED, exposed, Reason.EXPOSED),
     ]
+    stalled = ready if failure else staged
     if failure or staged.reason in PERMANENT:
-        stalled = ready if failure else staged
         wanted.append(condition(Type.STALLED, True, stalled.reason, stalled.message))
     elif ready.reason not in (Reason.READY, Reason.SCALED_TO_ZERO):
         wanted.append(condition(Type.RECONCILING, True, ready.reason, ready.message))
 
+    progress = observed.progress if staged.reason == Reason.STAGING else None
     status: Object = {
         "observedGeneration": generation,
         "conditions": conditions.merge(old.get("conditions", []), wanted, generation=generation, now=now),
+        "state": share.state(ready.reason, progress, stalled=wanted[-1]["type"] == Type.STALLED),
         "replicas": deployment.get("status", {}).get("replicas", 0),
         "readyReplicas": deployment.get("status", {}).get("readyReplicas", 0),
-        "selector": f"{constants.MODEL_LABEL}={raw['metadata']['name']}",
-        **_addresses(raw),
+        "selector": f"{constants.MODEL_LABEL}={raw['metadata']['name']},{constants.COMPONENT_LABEL}={constants.SERVER}",
+        **_addresses(seen.model),
+        **({"staging": share.staging(progress)} if progress else {}),
     }
-    found = staged.model or old.get("model")
-    return status | ({"model": found} if found else {})
+    return status | _files(staged, old)
 
 
 def unexplained(raw: Object, observed: Observed) -> list[Suspect]:
@@ -90,53 +113,121 @@ def unexplained(raw: Object, observed: Observed) -> list[Suspect]:
 
     In the order in which `Ready` names its reasons: an address is asked about only when a server answers.
     """
-    owned = _owned(raw, observed)
-    deployment = owned.get("Deployment", {})
-    if deployment.get("spec", {}).get("replicas") == 0:
+    seen = _see(raw, observed)
+    claims = workload.claims(seen.owned)
+    if seen.ahead and (found := stagers.suspects(seen.job, seen.job_pods, seen.job_claims)):
+        return found
+    if seen.deployment.get("spec", {}).get("replicas") == 0:
         return []
-    claims = workload.claims(owned)
-    for pod in workload.current_pods(observed.pods, deployment):
+    for pod in seen.current:
         found = [] if pods.failed(pod) else of_pod(pod, claims)
         if found:
             return found
-    return exposure.suspects(raw, owned) if deployment.get("status", {}).get("availableReplicas") else []
+    return exposure.suspects(raw, seen.owned) if seen.deployment.get("status", {}).get("availableReplicas") else []
 
 
-def _owned(raw: Object, observed: Observed) -> dict[str, Object]:
-    """The model's children by kind; there is one of each at most."""
-    return {c["kind"]: c for c in observed.children if controller_uid(c) == raw["metadata"]["uid"]}
+def stager(raw: Object, observed: Observed) -> Stager | None:
+    """Who can be asked how far it is: a pod that stages what the spec says now."""
+    seen = _see(raw, observed)
+    return stagers.running(seen.job_pods if seen.ahead else seen.current)
 
 
-def _ready(deployment: Object, failure: Failure | None, parts: list[Finding], serving: Finding) -> Finding:
-    """The first part that does not hold; if all hold, the rollout must be complete."""
-    if failure:
-        return Finding(Reason(failure.reason), failure.message, quotes=True)
-    blocked = serving.reason in conditions.SERVING_FAILURES
-    good = (Reason.STAGED, Reason.AVAILABLE, Reason.EXPOSED)
+@dataclass(frozen=True)
+class _Seen:
+    """What was observed, put in order. `ahead`: a Job stages for the spec; `held`: others are served meanwhile."""
+
+    model: LlamaModel | None
+    owned: dict[str, Object]
+    deployment: Object
+    servers: list[Object]
+    current: list[Object]
+    ahead: bool
+    held: bool
+    job: Object | None
+    job_pods: list[Object]
+    job_claims: list[Suspect]
+
+
+def _see(raw: Object, observed: Observed) -> _Seen:
+    ours = [child for child in observed.children if controller_uid(child) == raw["metadata"]["uid"]]
+    owned = {child["kind"]: child for child in ours if child["kind"] != "Job"}  # of the others there is one at most
+    deployment = owned.get("Deployment", {})
+    servers = [pod for pod in observed.pods if stagers.is_server(pod)]
+    model = _parsed(raw)
+    job = ahead.stager_of(model, ours) if model else None
+    return _Seen(
+        model=model,
+        owned=owned,
+        deployment=deployment,
+        servers=servers,
+        current=workload.current_pods(servers, deployment),
+        ahead=model is not None and ahead.staged_ahead(model, deployment),
+        held=model is not None and ahead.held(model, deployment) is not None,
+        job=job,
+        job_pods=stagers.of_a_job(job, observed.pods),
+        job_claims=workload.claims(owned | {"Deployment": job or {}}),  # both have a pod template
+    )
+
+
+def _failed(failure: Failure | None) -> Finding | None:
+    return Finding(Reason(failure.reason), failure.message, quotes=True) if failure else None
+
+
+def _missing(parts: list[Finding], stuck: Finding | None) -> Finding | None:
+    """The first part that does not hold. `stuck`: why the pod that stages does not come to it."""
+    good = (IN_PLACE, (Reason.AVAILABLE,), (Reason.EXPOSED,))
     for finding, expected in zip(parts, good, strict=True):
-        if finding.reason == Reason.STAGING and blocked:
-            return serving  # a pod that has no node or no image: staging would only say that it waits
-        if finding.reason != expected:
+        if finding.reason == Reason.STAGING and stuck:
+            return stuck  # it has no node or no image: staging would only say that it waits
+        if finding.reason not in expected:
             return finding
+    return None
+
+
+def _rolled(deployment: Object, blocked: Finding | None, *, held: bool) -> Finding:
+    """Each part holds; the rollout must be complete, too."""
+    if held:
+        return Finding(Reason.ROLLING_OUT, "the files are in place, and the servers are about to be replaced")
     wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
     seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
     counts = [status.get(name, 0) for name in ("updatedReplicas", "availableReplicas", "replicas")]
     if seen and counts == [wanted] * 3:
         return Finding(Reason.READY, f"{wanted} of {wanted} servers answer")
     if blocked:
-        return serving  # older pods answer; this is why the newest version, or one more of it, does not
+        return blocked  # older pods answer; this is why the newest version, or one more of it, does not
     return Finding(Reason.ROLLING_OUT, f"{counts[0]} of {wanted} servers have the new version, {counts[1]} answer")
 
 
-def _told(type_: Type, finding: Finding, good: Reason) -> Object:
-    return condition(type_, finding.reason == good, finding.reason, finding.message)
+def _told(type_: Type, finding: Finding, *good: Reason) -> Object:
+    return condition(type_, finding.reason in good, finding.reason, finding.message)
 
 
-def _addresses(raw: Object) -> dict[str, str]:
+def _files(staged: Finding, old: Object) -> Object:
+    """`files` and `model`: those that were staged last, so the ones that are served while others are being staged."""
+    if not staged.files:
+        return {name: old[name] for name in ("files", "model") if old.get(name)}
+    told = [_members(file, FILE_FIELDS) for file in staged.files]
+    models = [
+        _members(file, MODEL_FIELDS) | ({"summary": words} if (words := summary(msgspec.convert(file, Staged))) else {})
+        for file in staged.files
+        if file["role"] == "model"
+    ]
+    return {"files": told} | ({"model": models[0]} if models else {})
+
+
+def _members(file: Object, names: tuple[str, ...]) -> Object:
+    return {name: file[name] for name in names if name in file}
+
+
+def _parsed(raw: Object) -> LlamaModel | None:
     try:
-        model: LlamaModel = parse(raw)
+        return parse(raw)
     except SpecError:
-        return {}  # `failure` already says what is wrong with the spec
-    addresses = {"url": endpoints.service_url(model)}
+        return None  # `failure` already says what is wrong with the spec
+
+
+def _addresses(model: LlamaModel | None) -> dict[str, str]:
+    if model is None:
+        return {}
     outside = endpoints.ingress_url(model)
-    return addresses | ({"ingressURL": outside} if outside else {})
+    return {"url": endpoints.service_url(model)} | ({"ingressURL": outside} if outside else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from llama_operator import constants
@@ -58,7 +59,26 @@ def staged(model: str, deployment: Object, every: list[Object], current: list[Ob
     for finding in found:
         if finding.reason == Reason.STAGING:
             return finding
-    return found[0] if found else _no_pod(model, deployment, every)
+    return _together(current, found) if found else _no_pod(model, deployment, every)
+
+
+def _together(current: list[Object], found: list[Finding]) -> Finding:
+    """All have staged. From a source without a digest they need not have got the same."""
+    seen: dict[str, dict[str, str]] = {}
+    for pod, finding in zip(current, found, strict=True):
+        for file in finding.files:
+            if "sha256" in file:
+                seen.setdefault(file["role"], {}).setdefault(file["sha256"], str(pod["metadata"]["name"]))
+    for role, digests in sorted(seen.items()):
+        if len(digests) > 1:
+            told = ", ".join(f"{name} has {sha256[:12]}…" for sha256, name in sorted(digests.items()))
+            return dataclasses.replace(
+                found[0],
+                reason=Reason.FILES_DIFFER,
+                message=f"the source has changed between the starts of the pods, so they serve different files as "
+                f"{role}: {told}; set its sha256 or a revision that does not move",
+            )
+    return found[0]
 
 
 def _no_pod(model: str, deployment: Object, every: list[Object]) -> Finding:
@@ -79,7 +99,7 @@ def serving(
     refused = _refused(deployment)
     if refused:
         return refused
-    if staged.reason != Reason.STAGED:
+    if staged.reason not in (Reason.STAGED, Reason.FILES_DIFFER):
         waiting = Finding(Reason.PENDING, "llama-server starts once the model file is staged")
     else:
         waiting = pods.LOADING

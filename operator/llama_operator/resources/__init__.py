@@ -8,11 +8,11 @@ from llama_operator.api.types import LlamaModel
 from llama_operator.config import Config
 from llama_operator.resources import deployment, ingress, service, storage
 
-OPTIONAL = frozenset({"Ingress"})
+OPTIONAL = frozenset({"Ingress", "Job"})
 """Kinds of children that a change of the spec can take away again: all that the operator ever deletes, and may delete.
 
-A model always has a Deployment and a Service. A PersistentVolumeClaim cannot be given up (the CRD refuses it), because
-a file would be lost with it.
+A Job stages ahead of the pods (`reconcile.ahead` decides when). A model always has a Deployment and a Service. A
+PersistentVolumeClaim cannot be given up (the CRD refuses it), because a file would be lost with it.
 """
 
 

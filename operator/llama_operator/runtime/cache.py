@@ -120,9 +120,9 @@ class Cache:
         """All that may need work: every LlamaModel."""
         return {(namespace, name) for kind, namespace, name in self._entries if kind == constants.KIND}
 
-    def model_objects(self) -> list[Object]:
-        """Every LlamaModel, as it was last seen."""
-        return [entry.obj() for ref, entry in self._entries.items() if ref[0] == constants.KIND]
+    def objects(self, kind: str, namespace: str | None = None) -> list[Object]:
+        """Every object of a kind, in one namespace or in all, as it was last seen."""
+        return [entry.obj() for ref, entry in self._entries.items() if ref[0] == kind and namespace in (None, ref[1])]
 
     def count(self) -> int:
         return len(self._entries)
@@ -197,5 +197,7 @@ def _trimmed(ref: Ref, obj: Object) -> Object:
         meta["managedFields"] = scaled  # who scales a Deployment (see reconcile.carryover)
     if _LAST_APPLIED in meta.get("annotations", {}):
         meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _LAST_APPLIED}
-    unread = {"metadata", "spec"} if ref[0] == "Pod" else {"metadata"}
-    return {"metadata": meta} | {name: value for name, value in obj.items() if name not in unread}
+    trimmed = {"metadata": meta} | {name: value for name, value in obj.items() if name != "metadata"}
+    if ref[0] == "Pod":  # of its spec only the node is read, whose caches it uses (see reconcile.caches)
+        trimmed["spec"] = {name: value for name, value in obj.get("spec", {}).items() if name == "nodeName"}
+    return trimmed

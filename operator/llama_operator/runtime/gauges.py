@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from llama_operator import __version__
 from llama_operator.api.conditions import Type
+from llama_operator.constants import KIND
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.health import Health
 from llama_operator.runtime.metrics import PREFIX
@@ -48,7 +49,7 @@ class Gauges:
         if age is not None:
             yield _gauge("list_age_seconds", "Since everything was last listed", age)
         yield _gauge("cached_objects", "Objects that are known", self.cache.count())
-        models = self.cache.model_objects()
+        models = self.cache.objects(KIND)
         yield _gauge("cached_models", "Models that are known", len(models))
         yield _models(models)
         yield self._api_calls()

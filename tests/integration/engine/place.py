@@ -23,6 +23,7 @@ class Place:
         self.service = f"{core}/services/m"
         self.ingress = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/m"
         self.claim = f"{core}/persistentvolumeclaims/m-model"
+        self.jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self.events = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
 
     def find(self, path: str) -> Object | None:
@@ -79,7 +80,7 @@ class Place:
         lists = [path.rpartition("/")[0] for path in (self.claim, self.deployment, self.service, self.ingress)]
         return {
             f"{path}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
-            for path in [*lists, self.models, self.events]
+            for path in [*lists, self.jobs, self.models, self.events]
             for item in self.server("GET", path)["items"]
         }
 

@@ -8,6 +8,7 @@ from tests.integration.server import Object, RefusedError, Server
 
 MODEL = "LlamaModel"
 CHILDREN = ("Deployment", "Service", "Ingress", "PersistentVolumeClaim")
+"""Those that people change. A model's Jobs have names that nobody knows beforehand."""
 _PATHS = {
     MODEL: "/apis/llama-operator.dev/v1alpha1/namespaces/{}/llamamodels",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
@@ -15,6 +16,7 @@ _PATHS = {
     "Service": "/api/v1/namespaces/{}/services",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
     "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "Pod": "/api/v1/namespaces/{}/pods",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",

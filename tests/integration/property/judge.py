@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from llama_operator import constants
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
-from llama_operator.reconcile.carryover import carried_over
-from llama_operator.reconcile.plan import controller_uid, plan
+from llama_operator.reconcile import ahead
+from llama_operator.reconcile.plan import beside, controller_uid, plan
 from llama_operator.reconcile.status import Failure, Observed, compute
-from llama_operator.resources import build
 from tests.integration.property.cluster import CHILDREN, MODEL, Cluster
 from tests.integration.property.ownership import differences
 from tests.integration.server import Object
@@ -37,7 +36,7 @@ class View:
 def look(cluster: Cluster) -> View:
     return View(
         models=cluster.list(MODEL),
-        children=[child for kind in CHILDREN for child in cluster.list(kind)],
+        children=[child for kind in (*CHILDREN, "Job") for child in cluster.list(kind)],
         replica_sets=cluster.list("ReplicaSet"),
         pods=cluster.list("Pod"),
     )
@@ -61,7 +60,7 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     mine = [child for child in view.children if controller_uid(child) == uid]
     pods = [pod for pod in view.pods if _label(pod) == name]
     try:
-        desired = build(parse(model), CONFIG)
+        desired = ahead.desired(parse(model), CONFIG, mine)
     except SpecError as error:  # then the children stay as they are
         yield from _wrong_status(model, mine, pods, Failure("Invalid", str(error)))
         return
@@ -76,7 +75,7 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
         elif _ending(live):
             yield f"{_told(child)} is being deleted"
         else:
-            yield from (f"{_told(child)} {what}" for what in differences(carried_over(child, live), live))
+            yield from (f"{_told(child)} {what}" for what in differences(beside(child, live) or child, live))
     if not taken:  # as long as a child cannot be made, nothing is pruned
         wanted = {_ref(child) for child in desired}
         yield from (f"{_told(child)} is not wanted" for child in mine if _ref(child) not in wanted)

@@ -21,19 +21,21 @@ def run(cluster: Cluster, pods: list[Object]) -> bool:
 
 
 def _runs(pod: Object) -> bool:
-    return bool(pod.get("status", {}).get("phase") == "Running")
+    return bool(pod.get("status", {}).get("phase") in ("Running", "Succeeded"))
 
 
 def _status(pod: Object) -> Object:
     now, spec = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), pod["spec"]
     types = ("PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready")
     staged = {"terminated": {"exitCode": 0, "startedAt": now, "finishedAt": now, "reason": "Completed"}}
+    ends = spec["restartPolicy"] == "OnFailure"  # a Job's
+    state = staged if ends else {"running": {"startedAt": now}}
     return {
-        "phase": "Running",
+        "phase": "Succeeded" if ends else "Running",
         "startTime": now,
         "conditions": [{"type": type_, "status": "True", "lastTransitionTime": now} for type_ in types],
         "initContainerStatuses": [_container(c, staged) for c in spec.get("initContainers", [])],
-        "containerStatuses": [_container(c, {"running": {"startedAt": now}}) for c in spec["containers"]],
+        "containerStatuses": [_container(c, state) for c in spec["containers"]],
     }
 
 

@@ -17,7 +17,7 @@ Object = dict[str, Any]
 NAMES = ("a", "a-model", "a-model-model", "b" * 63, "c" + "-" * 61 + "c")
 """The volume of `a` is `a-model`, the Service of `a-model` is `a-model`; two are as long as a name may be."""
 
-PLURALS = ("", "llamamodels", "deployments", "services", "ingresses", "persistentvolumeclaims", "pods")
+PLURALS = ("", "llamamodels", "deployments", "services", "ingresses", "persistentvolumeclaims", "pods", "jobs")
 
 _texts = st.dictionaries(st.sampled_from(["one", "x.example.com/two"]), st.sampled_from(["", "1", "$(A)"]), max_size=2)
 _sources = st.sampled_from(

@@ -18,6 +18,7 @@ from tests.integration.property.conftest import Play
 from tests.integration.property.models import full
 from tests.integration.property.steps import Sequence, Step
 from tests.integration.property.strategies import NAMES, sequences
+from tests.integration.server import Object
 
 SEQUENCES = int(os.environ.get("PROPERTY_SEQUENCES", "15"))
 
@@ -50,3 +51,29 @@ def test_the_next_minute_has_no_write(play: Play) -> None:
         steps.Restart(),
     ]
     play(Sequence([*made, *hurt]), then=60.0)
+
+
+def test_new_sources_are_staged_ahead_through_restarts_and_changes_of_mind(play: Play) -> None:
+    """Jobs with their controller: made, given up, completed, and gone in the end."""
+    name = NAMES[0]
+    cache: Object = {"storage": {"cache": {"claimName": "theirs", "whenUnused": "Delete"}}}
+    files: list[Object] = [{"source": {"url": {"url": f"http://files/{letter}.gguf"}}} for letter in "abc"]
+    play(
+        Sequence(
+            [
+                steps.Apply(name, full(**files[0])),
+                steps.Apply(NAMES[1], files[0] | cache | {"replicas": 0}),
+                steps.Rest(),
+                steps.Apply(name, full(**files[1])),
+                steps.KillAtWrite(1),
+                steps.Apply(name, full(**files[2])),
+                steps.Restart(),
+                steps.Apply(NAMES[1], files[1] | cache | {"replicas": 1}),
+                steps.Rest(),
+                steps.Apply(name, full(**files[1], replicas=0)),
+                steps.DeleteChild(name, "Deployment"),
+                steps.Apply(NAMES[1], files[2] | cache),
+                steps.Delete(NAMES[1]),
+            ]
+        )
+    )

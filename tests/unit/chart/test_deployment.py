@@ -33,6 +33,7 @@ def test_operator_understands_every_setting(helm: Helm) -> None:
         "serverImages": {"cpu": {"repository": "r.example/cpu"}, "cuda": {"repository": "r.example/cuda", "tag": "8"}},
         "watch": {"namespaces": ["team-a", "team-b"]},
         "resyncSeconds": 1000000,
+        "nodePaths": ["/srv/models", "/mnt/a.b"],
         "logFormat": "text",
         "fullnameOverride": "op",
     }
@@ -42,6 +43,7 @@ def test_operator_understands_every_setting(helm: Helm) -> None:
         namespaces=("team-a", "team-b"),
         lease=f"{NAMESPACE}/op",
         resync_seconds=1000000,
+        node_paths=("/srv/models", "/mnt/a.b"),
         log_format="text",
     )
 

@@ -32,6 +32,7 @@ def test_lint_is_clean(helm: Helm) -> None:
         ({"watch": {"namespace": "a"}}, "namespace"),
         ({"watch": {"namespaces": ["team-*"]}}, "namespaces"),
         ({"watch": {"namespaces": ["a", "a"]}}, "namespaces"),
+        *(({"nodePaths": [path]}, "nodePaths") for path in ("models", "/", "/srv/", "/srv/../etc", "//srv", "/a,/b")),
         ({"crds": {"install": True}}, "install"),
         ({"crds": {"keep": "yes"}}, "keep"),
         ({"rbac": {"create": False}}, "create"),

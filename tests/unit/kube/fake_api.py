@@ -54,6 +54,8 @@ class FakeAPI:
             return answer
         if request.method == "POST":
             return reply(self.bodies[-1], 201)
+        if request.params.get("dryRun"):
+            return reply(self.bodies[-1])
         if request.method == "PATCH":
             return self._patch(path, self.bodies[-1], request.headers["content-type"])
         found = self.objects.get(path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from llama_operator.api.conditions import STAGING_FAILURES, Reason
 from llama_operator.reconcile.evidence import Suspect
 from llama_operator.reconcile.finding import Finding
 from llama_operator.reconcile.status import PERMANENT, Failure, Observed, compute
+from tests.unit.reconcile.case import Case
+from tests.unit.reconcile.cases_ahead import AHEAD
 from tests.unit.reconcile.objects import (
     LATER,
     NAME,
@@ -48,18 +49,6 @@ FOREIGN = Suspect("PersistentVolumeClaim", "mine")
 
 def evidence(suspect: Suspect, reason: Reason, words: str) -> dict[Suspect, Finding]:
     return {suspect: Finding(reason, words)}
-
-
-@dataclass(frozen=True)
-class Case:
-    """What there is, and the reasons of Ready, Staged, Available and Exposed; then Reconciling, Stalled or neither."""
-
-    name: str
-    observed: Observed
-    reasons: str
-    spec: dict[str, Any] = field(default_factory=dict)
-    failure: Failure | None = None
-    words: str = ""
 
 
 def case(name: str, pods: list[Object], reasons: str, *, words: str = "", **given: Any) -> Case:
@@ -141,7 +130,7 @@ CASES = [
         [pod(name="tiny-a", version="old", phase="Failed", reason="Evicted")],
         "Staging Staging Pending Exposed Reconciling",
         status=rollout(0, 0, 0),
-        words="waiting for a pod that can stage the model file",
+        words="waiting for a pod that can stage the model's files",
         **STORAGE,
     ),
     case(
@@ -280,16 +269,13 @@ CASES = [
         )
         for reason in ("Invalid", "NameConflict", "Forbidden", "Contested", "APIError")
     ),
+    *AHEAD,
 ]
 
 
 def judge(case: Case, old: Object | None = None, now: str = NOW) -> Object:
     manifest = raw(**case.spec) | ({"status": old} if old is not None else {})
     return compute(manifest, case.observed, case.failure, now)
-
-
-def by_type(status: Object) -> dict[str, Object]:
-    return {c["type"]: c for c in status["conditions"]}
 
 
 def pairs() -> Iterator[tuple[Case, Case]]:

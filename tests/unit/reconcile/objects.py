@@ -16,7 +16,16 @@ from tests.unit.resources.models import CONFIG, raw
 Object = dict[str, Any]
 
 CREATED, STARTED, LATER = "2026-11-24T02:00:00Z", "2026-11-24T02:00:20Z", "2026-11-24T02:05:00Z"
-REPORT = {"sha256": "ab" * 32, "bytes": 4096, "architecture": "llama", "name": "Tiny"}
+FOUND: Object = {
+    "sha256": "ab" * 32,
+    "bytes": 4096,
+    "architecture": "llama",
+    "name": "Tiny",
+    "quantization": "Q4_K_M",
+    "parameters": 7_241_732_096,
+}
+FILE = {"role": "model", **FOUND}
+"""A file as the stager reports it."""
 NAME = "tiny-6d5f8c7b9-x2x5k"
 
 
@@ -53,7 +62,7 @@ def terminated(code: int, message: str = "", reason: str = "") -> Object:
     }
 
 
-STAGED = terminated(0, json.dumps(REPORT))
+STAGED = terminated(0, json.dumps({"files": [FILE]}))
 
 
 def container(name: str, state: Object, last: Object | None = None, restarts: int = 0, **more: Any) -> Object:

@@ -7,7 +7,8 @@ import pytest
 from llama_operator.api import conditions
 from llama_operator.api.conditions import Reason, Type
 from llama_operator.reconcile.events import PROBLEMS, Event, transitions
-from tests.unit.reconcile.cases import CASES, Case, judge, pairs
+from tests.unit.reconcile.case import Case
+from tests.unit.reconcile.cases import CASES, judge, pairs
 
 T0 = "2026-11-24T02:00:00Z"
 

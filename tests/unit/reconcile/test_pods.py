@@ -12,9 +12,9 @@ from llama_operator.reconcile.evidence import Suspect
 from llama_operator.reconcile.finding import Finding
 from tests.unit.reconcile.objects import (
     CREATED,
+    FILE,
     LATER,
     NAME,
-    REPORT,
     Object,
     answering,
     condition,
@@ -76,7 +76,7 @@ STAGING: list[tuple[str, Object, Reason, str]] = [
     ("no node", unscheduled(NO_ROOM), Reason.STAGING, "waiting for a pod that can stage"),
     ("volume not mounted", set_up(), Reason.STAGING, "one with a node, its volumes, a network"),
     ("image being pulled", pod(), Reason.STAGING, "and its image"),
-    ("running", staging(), Reason.STAGING, "is staging the model file; `kubectl logs"),
+    ("running", staging(), Reason.STAGING, "is staging the model's files; `kubectl logs"),
     ("done", answering(), Reason.STAGED, "verified and in place"),
     (
         "image cannot be pulled",
@@ -298,22 +298,22 @@ def test_the_reason_of_the_stager_is_repeated_word_for_word(reason: Reason) -> N
 
 
 def test_what_the_stager_found_is_repeated() -> None:
-    assert pods.staging(answering()).model == REPORT
+    assert pods.staging(answering()).files == (FILE,)
 
 
 @pytest.mark.parametrize(
-    ("message", "model"),
+    ("message", "files"),
     [
-        ('{"bytes": 1, "name": "a", "novelty": 2}', {"bytes": 1, "name": "a"}),
-        ('{"bytes": "1", "name": null}', None),
-        ("done\n", None),
-        ("", None),
+        ('{"files": [{"role": "model", "bytes": 1, "novelty": 2}]}', ({"role": "model", "bytes": 1},)),
+        ('{"files": [{"role": "model", "bytes": "1"}]}', ()),
+        ("done\n", ()),
+        ("", ()),
     ],
 )
-def test_only_what_the_status_has_a_place_for(message: str, model: object) -> None:
+def test_only_a_report_is_believed(message: str, files: object) -> None:
     """The API server drops other fields: writing them would never come to rest."""
     finding = pods.staging(pod(stage=container("stage", terminated(0, message))))
-    assert (finding.reason, finding.model) == (Reason.STAGED, model)
+    assert (finding.reason, finding.files) == (Reason.STAGED, files)
 
 
 def test_a_container_that_was_killed_by_its_liveness_probe_and_came_back_is_no_longer_unresponsive() -> None:

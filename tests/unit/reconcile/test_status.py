@@ -11,6 +11,7 @@ from llama_operator.api.conditions import Reason
 from llama_operator.reconcile.evidence import Suspect
 from llama_operator.reconcile.finding import Finding
 from llama_operator.reconcile.status import Failure, Observed, compute, unexplained
+from tests.unit.reconcile.case import Case, by_type
 from tests.unit.reconcile.cases import (
     CASES,
     CLAIM,
@@ -20,15 +21,14 @@ from tests.unit.reconcile.cases import (
     NOW,
     POD,
     SOON,
-    Case,
-    by_type,
     judge,
     pairs,
 )
 from tests.unit.reconcile.objects import (
     CREATED,
+    FILE,
+    FOUND,
     NAME,
-    REPORT,
     Object,
     answering,
     container,
@@ -57,7 +57,7 @@ def test_conditions_agree_with_each_other(case: Case) -> None:
     found = by_type(judge(case))
     good = {"Ready": "Ready", "Staged": "Staged", "Available": "Available", "Exposed": "Exposed"}
     for type_, reason in good.items():
-        assert found[type_]["status"] == str(found[type_]["reason"] == reason)
+        assert found[type_]["status"] == str(found[type_]["reason"] in (reason, {"Staged": "FilesDiffer"}.get(type_)))
     ready = found["Ready"]
     if ready["status"] == "True":
         assert all(found[type_]["status"] == "True" for type_ in good)
@@ -99,17 +99,19 @@ def test_numbers_and_addresses() -> None:
         "observedGeneration": 1,
         "replicas": 1,
         "readyReplicas": 1,
-        "selector": "llama-operator.dev/model=tiny",
+        "state": "Ready",
+        "selector": "llama-operator.dev/model=tiny,app.kubernetes.io/component=server",
         "url": "http://tiny.default.svc:8000",
         "ingressURL": "http://a.example.com",
-        "model": REPORT,
+        "files": [FILE],
+        "model": FOUND | {"summary": "llama 7.2B Q4_K_M"},
     }
 
 
 def test_what_was_found_in_the_file_stays_known() -> None:
     """Pods come and go; while the next one stages, the file is still what it was."""
     old = judge(next(c for c in CASES if c.name == "answers"))
-    assert judge(next(c for c in CASES if c.name == "no pod yet"), old=old)["model"] == REPORT
+    assert judge(next(c for c in CASES if c.name == "no pod yet"), old=old)["model"] == old["model"] != {}
 
 
 def test_a_spec_that_cannot_be_read_has_no_address() -> None:

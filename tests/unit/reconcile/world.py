@@ -6,14 +6,18 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
+from llama_operator.api.staging import Progress
 from llama_operator.config import Config
 from llama_operator.constants import KIND
 from llama_operator.kube import kinds
 from llama_operator.kube.transport import Answer, Request
+from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
+from llama_operator.reconcile.progress import Progresses
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
+from llama_operator.runtime.ask import NoAnswer
 from llama_operator.runtime.cache import Cache
 from tests.unit.kube.fake_api import FakeAPI, status
 
@@ -26,6 +30,8 @@ INGRESS = kinds.BY_NAME["Ingress"].path(*KEY)
 CLAIM = kinds.BY_NAME["PersistentVolumeClaim"].path("team", "qwen-model")
 EVENTS = kinds.EVENT.path("team")
 REFUSAL_SECONDS = 600.0
+T = 1e9
+"""Unix time: it stands still, beside the clock of `World.now`."""
 LABELS = {"app.kubernetes.io/managed-by": "llama-operator", "llama-operator.dev/model": "qwen"}
 
 
@@ -38,13 +44,25 @@ class World:
         self.now = 1000.0
         client = self.api.client()
         self.client = client
+        config = Config(stage_image="operator:1", server_images={"cpu": "server:1"})
+        self.told: dict[str, Progress] = {}
+        """What stagers answer, by address."""
         self.reconciler = Reconciler(
-            config=Config(stage_image="operator:1", server_images={"cpu": "server:1"}),
+            config=config,
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=REFUSAL_SECONDS, clock=lambda: self.now),
             inquiry=Inquiry(cache=self.cache, client=client, clock=lambda: self.now),
+            progresses=Progresses(ask=self._ask, wake=lambda key: None, clock=lambda: self.now),
+            collector=Collector(
+                config=config, cache=self.cache, client=client, clock=lambda: self.now, now=lambda: 1e9
+            ),
             reporter=Reporter(cache=self.cache, client=client, now=lambda: datetime(2026, 11, 24, tzinfo=UTC)),
         )
+
+    async def _ask(self, address: str) -> Progress:
+        if address not in self.told:
+            raise NoAnswer("nobody is there")
+        return self.told[address]
 
     def model(self, uid: str = "model-1", generation: int = 1, **spec: Any) -> None:
         """Write the LlamaModel as a user would, and let the watch tell."""

@@ -28,6 +28,7 @@ def test_everything_can_be_set() -> None:
             "MAX_CONCURRENT_WRITES": "3",
             "WORKERS": "2",
             "HEALTH_PORT": "9000",
+            "NODE_PATHS": "/srv/models, /mnt/a.b",
             "LOG_FORMAT": "text",
         }
     )
@@ -35,6 +36,7 @@ def test_everything_can_be_set() -> None:
     assert config.namespaces == ("team-a", "team-b")
     assert (config.resync_seconds, config.api_qps, config.api_burst) == (30, 7.5, 9)
     assert (config.max_concurrent_writes, config.workers, config.health_port) == (3, 2, 9000)
+    assert config.node_paths == ("/srv/models", "/mnt/a.b")
     assert config.log_format == "text"
 
 
@@ -55,6 +57,10 @@ def test_empty_variables_count_as_absent() -> None:
         ({**STAGE, "LOG_FORMAT": "xml"}, "LOG_FORMAT.*'xml'"),
         ({**STAGE, "WATCH_NAMESPACES": "team-*"}, "WATCH_NAMESPACES.*'team-\\*'"),
         ({**STAGE, "WATCH_NAMESPACES": "!team"}, "WATCH_NAMESPACES"),
+        *(
+            ({**STAGE, "NODE_PATHS": f"/srv/models,{path}"}, "NODE_PATHS")
+            for path in ("models", "/", "//srv", "/srv/", "/srv/../etc", "/srv/./a")
+        ),
     ],
 )
 def test_errors_name_the_variable(env: dict[str, str], told: str) -> None:
