@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -63,8 +64,9 @@ def test_a_pod_deleted_while_it_stages_is_succeeded_by_one_that_goes_on(
     model.apply(source=source, storage=CLAIM)
     told = staging(model, share=45)
     assert told["total"] == serve.BIG
-    assert model.read()["status"]["state"].startswith("Staging 4")
-    assert "Staging 4" in kubectl("get", "llama", model.name, "-n", model.namespace)
+    state = model.read()["status"]["state"]
+    assert re.fullmatch(r"Staging (4[5-9]|50)%", state)
+    assert state in kubectl("get", "llama", model.name, "-n", model.namespace)
 
     first = model.pods()[0]["metadata"]
     model.witness.delete("Pod", first["name"], model.namespace)
@@ -122,7 +124,7 @@ def test_a_new_source_that_is_no_good_leaves_the_old_server_running(
 
     model.apply(source=server.source("page.gguf", sha256=None), storage=CLAIM)
     staged = model.wait("Staged", "NotGGUF", timeout=60)
-    assert "keeps" in staged["message"] or "still" in staged["message"], staged
+    assert "until it is staged, the servers keep what they have" in staged["message"]
     assert model.condition("Stalled")["reason"] == "NotGGUF"
     assert model.condition("Available")["status"] == "True"
     says(route, REPLY)
