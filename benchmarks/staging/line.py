@@ -1,4 +1,4 @@
-"""A line with delay to a network namespace of its own, where the kernel need not know netem. Needs root and /dev/net/tun.
+"""A line with delay to a network namespace of its own, for kernels without netem. Needs root and /dev/net/tun.
 
 Both ends are TUN devices of MTU 1500; this process carries their packets, each after its delay. Packets are handed over
 as the kernel's TCP made them (GSO, up to 64 KiB), so that carrying them costs little.

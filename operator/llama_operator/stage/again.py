@@ -33,12 +33,15 @@ class _Leading(httpx.SyncByteStream):
 def again(last: httpx.Response, headers: Mapping[str, str], timeout: float) -> httpx.Response | None:
     """The answer to the request of `last` with other `headers`, on the same connection; its body has been read.
 
-    None if that cannot be done, or if it is no part of a file: ask anew then, and judge that answer. `timeout` in seconds.
+    None if that cannot be done, or if it is no part of a file: ask anew then, and judge that answer. `timeout` is in
+    seconds.
     """
     connection = direct(last)
     if connection is None or not _kept(last, connection):
         return None
-    request = httpx.Request("GET", last.request.url, headers={**last.request.headers, **headers})
+    fields = last.request.headers.copy()
+    fields.update(headers)
+    request = httpx.Request("GET", last.request.url, headers=fields)
     try:
         connection.settimeout(timeout)
         found, leading = _exchange(connection, request)

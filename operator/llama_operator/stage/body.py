@@ -29,7 +29,8 @@ def pieces(response: httpx.Response, length: int | None, buffer: memoryview, tim
         for data in body:
             yield memoryview(data)
         return
-    # `body` stays referenced all the time: forgotten, it would close the connection.
+    # Forgotten half read, it would close the connection.
+    response.extensions["llama_operator.body"] = body
     first = next(body, b"")
     if first:
         yield memoryview(first)

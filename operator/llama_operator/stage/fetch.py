@@ -13,10 +13,11 @@ from llama_operator.stage.failures import Failure, Reason, Transient
 from llama_operator.stage.pace import Pace
 from llama_operator.stage.partial import Note, Partial
 from llama_operator.stage.receive import Receiver
+from llama_operator.stage.rejection import strong
 from llama_operator.stage.remote import Remote, judge
 from llama_operator.stage.retry import persist
 from llama_operator.stage.room import Room
-from llama_operator.stage.source import Extent, Source, extent, strong, validator
+from llama_operator.stage.source import Extent, Source, extent, validator
 from llama_operator.stage.team import Team
 from llama_operator.stage.text import redact
 
@@ -77,6 +78,7 @@ class Fetch:
             with self._source.ask(self._range(claim), shortcut=self._team.busy > 0) as response:
                 answer: httpx.Response | None = response
                 while answer is not None:
+                    self._receiver.got = 0
                     judge(answer, self._remote, self._context.now())
                     claim, length = self._accept(answer, claim)
                     self._receiver.receive(answer, claim, length)
@@ -129,7 +131,7 @@ class Fetch:
         if self._part.present and response.status_code == 206 and found.start == claim.start and same:
             total = self._part.total or found.total or self._part.present
             self._room.require(max(total - self._part.allocated(), 0), keep=self._part.path)
-            self._part.responses += 1
+            self._part.joined()
             return
         # The server has another file now, or counts in a way that makes no sense: what we have is of no use.
         self._start_over(Note(source=self._key, validator="", total=None))

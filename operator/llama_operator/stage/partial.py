@@ -25,7 +25,7 @@ from llama_operator.stage.digest import Digest
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import read_note, write_note
 from llama_operator.stage.follow import Follower
-from llama_operator.stage.rejection import Rejections
+from llama_operator.stage.rejection import Rejections, strong
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _COUNT = struct.Struct("<Q")
@@ -151,6 +151,11 @@ class Partial:
         with self.changed:
             return self._chunks.run(claim)
 
+    def joined(self) -> None:
+        """One more response has brought bytes."""
+        with self.changed:
+            self.responses += 1
+
     def release(self, claim: Claim) -> None:
         with self.changed:
             self._chunks.release(claim)
@@ -252,7 +257,9 @@ class Partial:
         self._rejections.forget()
 
     def discard(self) -> None:
-        """Its pieces do not fit together: the next download is to come as a whole."""
+        """Perhaps its pieces do not fit together: the next download is to come as a whole, and if that brings the same
+        bytes, they fitted."""
+        self._reject(Failure(Reason.SOURCE_ERROR, "its pieces do not fit together"))
         self._drop()
         write_note(self._note_path, Note(source="", validator="", total=None, whole=True))
 
@@ -262,10 +269,13 @@ class Partial:
 
     def reject(self, failure: Failure) -> None:
         """The whole file is bad: drop it, and remember so."""
-        note = self.note
-        if note and note.total is not None and note.validator.startswith('"'):
-            self._rejections.add(note.source, note.validator, note.total, self.hexdigest(), failure)
+        self._reject(failure)
         self._drop()
+
+    def _reject(self, failure: Failure) -> None:
+        note = self.note
+        if note and note.total is not None and strong(note.validator):
+            self._rejections.add(note.source, note.validator, note.total, self.hexdigest(), failure)
 
     def check_rejected(self, note: Note) -> None:
         self._rejections.check(note.source, note.validator, note.total)

@@ -47,3 +47,8 @@ class Rejections:
         known = read_note(self._path, Rejection)
         same = known and (known.source, known.validator, known.total) == (source, validator, total)
         return known if same else None
+
+
+def strong(validator: str) -> bool:
+    """Whether it stands for exactly these bytes (RFC 9110, 8.8.3); a time stamp or a weak ETag does not."""
+    return validator.startswith('"')

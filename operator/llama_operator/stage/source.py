@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from llama_operator.stage.context import Policy
+from llama_operator.stage.rejection import strong
 from llama_operator.stage.remote import NO_ANSWER, Remote, no_answer, stream
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
@@ -84,6 +85,3 @@ def validator(response: httpx.Response) -> str:
         return etag
     return "" if etag else str(response.headers.get("Last-Modified", ""))
 
-
-def strong(found: str) -> bool:
-    return found.startswith('"')

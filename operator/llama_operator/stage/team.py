@@ -14,8 +14,9 @@ from llama_operator.stage.failures import Failure, Reason, Transient
 from llama_operator.stage.pace import Pace
 from llama_operator.stage.partial import Note, Partial
 from llama_operator.stage.receive import Receiver
+from llama_operator.stage.rejection import strong
 from llama_operator.stage.remote import Remote, judge
-from llama_operator.stage.source import Source, extent, strong
+from llama_operator.stage.source import Source, extent
 
 
 class Ended(Exception):
@@ -95,6 +96,7 @@ class Team:
             with self._source.ask(self._headers(claim), shortcut=True) as response:
                 answer: httpx.Response | None = response
                 while answer is not None:
+                    receiver.got = 0
                     judge(answer, self._remote, self._context.now())
                     receiver.receive(answer, claim, self._length(answer, claim))
                     following = self._following()
@@ -127,6 +129,7 @@ class Team:
         same = not strong(note.validator) or etag == note.validator
         fits = response.status_code == 206 and found.start == claim.start and found.total in (note.total, None)
         if fits and same and direct(response) and found.length and claim.start + found.length <= claim.stop:
+            self._part.joined()
             return found.length
         raise Transient(Reason.SOURCE_ERROR, "a further connection does not continue the same file")
 
