@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +12,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-STEP = 1 << 14
 LIMIT_SECONDS = 60.0
 """Only ends a test that has failed."""
 
@@ -27,6 +28,12 @@ class Ask:
     headers: dict[str, str]
     open: int
     """Requests that are being answered, this one among them."""
+    connection: socket.socket
+
+    def gone(self) -> bool:
+        """Whether the client has closed the connection."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
 
 @dataclass
@@ -54,6 +61,7 @@ class RangeServer(ThreadingHTTPServer):
         self.sent = self.open = self.connections = 0
         self.changed = threading.Condition()
         self.twist: Callable[[Ask, Reply], Reply | None] = lambda ask, reply: reply
+        self.step = 1 << 14
         self.tls: ssl.SSLContext | None = None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -113,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         first, _, last = headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")
         stop = int(last) + 1 if last else len(self.server.data)
-        return Ask(number, self.path, "range" not in headers, int(first), stop, headers, now_open)
+        return Ask(number, self.path, "range" not in headers, int(first), stop, headers, now_open, self.connection)
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
@@ -122,11 +130,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
         body = memoryview(reply.body)[: reply.cut]
-        for at in range(0, len(body), STEP):
+        for at in range(0, len(body), self.server.step):
             reply.before(at)
-            self.wfile.write(body[at : at + STEP])
+            step = body[at : at + self.server.step]
+            self.wfile.write(step)
             with self.server.changed:
-                self.server.sent += len(body[at : at + STEP])
+                self.server.sent += len(step)
         if reply.cut is not None:
             self.close_connection = True
 

@@ -81,7 +81,7 @@ def test_chunks_come_by_several_connections(stager: Stager, server: RangeServer)
     further = server.asked[1:]
     assert {ask.headers["if-range"] for ask in further} == {'"v1"'}
     assert sorted({ask.start for ask in further}) == sorted(ask.start for ask in further), "no chunk twice"
-    assert max(ask.open for ask in server.asked) == CONNECTIONS
+    assert max(ask.open for ask in server.asked) >= CONNECTIONS
     assert server.connections <= 2 * CONNECTIONS < len(MODEL) // CHUNK, "connections are used again"
 
 
