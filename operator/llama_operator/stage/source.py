@@ -84,4 +84,3 @@ def validator(response: httpx.Response) -> str:
     if strong(etag) and len(etag) > 2:
         return etag
     return "" if etag else str(response.headers.get("Last-Modified", ""))
-
