@@ -101,7 +101,8 @@ def _table(results: Results, line: Line, costs: dict[str, list[Cost]]) -> str:
 
 
 def _median(costs: list[Cost], what: str) -> float:
-    return statistics.median(getattr(cost, what) for cost in costs)
+    values: list[float] = [getattr(cost, what) for cost in costs]
+    return statistics.median(values)
 
 
 def _where(results: Results, runs: int) -> str:

@@ -66,7 +66,7 @@ class Chunks:
         if self._taken.get(self._number(claim)) is claim:
             del self._taken[self._number(claim)]
 
-    def run(self, claim: Claim) -> int | None:
+    def stretch(self, claim: Claim) -> int | None:
         """Where the bytes end that are missing and nobody's, from this claim on; None: with the file."""
         number = self._number(claim) + 1
         while self._exists(number) and number not in self._taken and not self._here(number):

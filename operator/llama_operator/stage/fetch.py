@@ -100,7 +100,7 @@ class Fetch:
         note = self._part.note
         if not note or not self._part.present or not self._can_resume():
             return {}
-        stop = claim.stop if self._team.busy else self._part.run(claim)
+        stop = claim.stop if self._team.busy else self._part.stretch(claim)
         last = "" if stop in (None, note.total) else stop - 1
         same = note.source == self._key and note.validator
         return {"Range": f"bytes={claim.start}-{last}"} | ({"If-Range": note.validator} if same else {})

@@ -1,7 +1,7 @@
 """A file on its way: its bytes so far, where the gaps are, its digest, and notes that let another process go on.
 
     <key>.part    the bytes, with holes where none have come yet
-    <key>.map     per chunk, how many of its bytes are there (8 bytes each, little-endian)
+    <key>.map     per chunk, how many of its bytes are there
     <key>.json    what they are bytes of, and up to where they have been flushed to the disk
 
 Writers write anywhere; the digest follows the bytes that are there without a gap, read back from the page cache. A new
@@ -12,7 +12,6 @@ cache survives a killed process), else the beginning that had been flushed.
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from pathlib import Path
 from typing import Self
@@ -24,13 +23,12 @@ from llama_operator.stage.context import Context
 from llama_operator.stage.digest import Digest
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import read_note, write_note
+from llama_operator.stage.fillmap import FillMap
+from llama_operator.stage.flush import Flush
 from llama_operator.stage.follow import Follower
 from llama_operator.stage.rejection import Rejections, strong
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_COUNT = struct.Struct("<Q")
-_UNFLUSHED_STEPS = 4
-"""So many times `sync_bytes` may be written and not flushed; they are memory that nobody can take back."""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -57,7 +55,7 @@ class Partial:
         self._note_path, self._map_path = path.with_suffix(".json"), path.with_suffix(".map")
         self._context, self._size = context, context.policy.chunk_bytes
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._map = os.open(self._map_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._map = FillMap(self._map_path)
         self.note = read_note(self._note_path, Note)
         self.responses = 0
         """How many responses the bytes came from; more than one is a seam that can be wrong."""
@@ -67,8 +65,7 @@ class Partial:
         self._chunks = Chunks(self._size)
         self._rejections = Rejections(path.with_suffix(".rejected"))
         self._digest = Digest(self._fd, path, lambda: self.offset)
-        self._written = self._flushed = 0
-        """Bytes, in this process; the difference may be lost with the machine."""
+        self._flush = Flush(self._fd, context.policy.sync_bytes, self.changed)
         self._noting = threading.Lock()
         self._followers = (
             Follower("digest", self._hash_some, self.fail),
@@ -84,7 +81,7 @@ class Partial:
         self._digest.close()
         for follower in self._followers:
             follower.stop()
-        os.close(self._map)
+        self._map.close()
         os.close(self._fd)
 
     @property
@@ -111,8 +108,7 @@ class Partial:
             return
         self._chunks = Chunks(self._size, self.note.total, self._trusted(self.note))
         # What nobody vouches for goes from the map before the note gets the name of this boot.
-        os.ftruncate(self._map, 0)
-        os.pwrite(self._map, b"".join(map(_COUNT.pack, self._chunks.here)), 0)
+        self._map.reset(self._chunks.here)
         os.ftruncate(self._fd, self._chunks.end)
         self._remember(self.note)
         self.responses = 1 if self.present else 0
@@ -121,8 +117,7 @@ class Partial:
     def _trusted(self, note: Note) -> list[int]:
         length = os.fstat(self._fd).st_size
         if note.boot and note.boot == _boot() and note.chunk == self._size:
-            raw = os.pread(self._map, os.fstat(self._map).st_size // _COUNT.size * _COUNT.size, 0)
-            here = [count for (count,) in _COUNT.iter_unpack(raw)]
+            here = self._map.read()
         else:
             chunks, rest = divmod(note.synced, self._size)
             here = [self._size] * chunks + [rest]
@@ -134,7 +129,7 @@ class Partial:
             self._chunks, self.responses = Chunks(self._size, note.total), 0
             self._digest.start_over()
             # The map first: after a kill in between there are bytes that nothing vouches for.
-            os.ftruncate(self._map, 0)
+            self._map.reset()
             os.ftruncate(self._fd, 0)
             whole = self.note is not None and self.note.whole
             self._remember(msgspec.structs.replace(note, whole=whole))
@@ -147,9 +142,9 @@ class Partial:
         with self.changed:
             return self._chunks.go_on(claim)
 
-    def run(self, claim: Claim) -> int | None:
+    def stretch(self, claim: Claim) -> int | None:
         with self.changed:
-            return self._chunks.run(claim)
+            return self._chunks.stretch(claim)
 
     def joined(self) -> None:
         """One more response has brought bytes."""
@@ -167,13 +162,14 @@ class Partial:
         Raises what went wrong in any thread.
         """
         while data:
-            self._heed_disk()
+            self.check()
+            self._flush.keep_up(self.check)
             written = os.pwrite(self._fd, data, offset)
             with self.changed:
                 # The bytes first, then the number that says so: a kill in between loses some, and invents none.
                 number = self._chunks.add(offset, written)
-                os.pwrite(self._map, _COUNT.pack(self._chunks.here[number]), number * _COUNT.size)
-                self._written += written
+                self._map.put(number, self._chunks.here[number])
+                self._flush.written += written
             offset, data = offset + written, data[written:]
         for follower in self._followers:
             follower.wake()
@@ -195,28 +191,15 @@ class Partial:
                 self.changed.notify_all()
         return more
 
-    def _heed_disk(self) -> None:
-        most = _UNFLUSHED_STEPS * self._context.policy.sync_bytes
-        self.check()
-        if self._written - self._flushed < most:
-            return
-        with self.changed:
-            while self._written - self._flushed >= most:
-                self.changed.wait(1.0)
-                self.check()
-
     def _flush_some(self) -> bool:
-        note, step, written = self.note, self._context.policy.sync_bytes, self._written
+        note, step = self.note, self._context.policy.sync_bytes
         upto = self.offset // step * step
-        if note is None or written - self._flushed < step:
+        if note is None or not self._flush.due():
             return False
-        os.fdatasync(self._fd)
+        self._flush.run()
         with self._noting:
             if self.note is note and upto > note.synced:
                 self._remember(msgspec.structs.replace(note, synced=upto))
-        with self.changed:
-            self._flushed = written
-            self.changed.notify_all()
         return True
 
     def finish(self) -> None:

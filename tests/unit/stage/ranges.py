@@ -45,7 +45,7 @@ class Reply:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
-    before: Callable[[int], None] = lambda sent: None
+    before: Callable[[int], object] = lambda sent: None
 
 
 class RangeServer(ThreadingHTTPServer):

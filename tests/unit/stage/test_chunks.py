@@ -40,20 +40,20 @@ def test_a_long_answer_goes_on_until_bytes_that_are_here_or_somebodys() -> None:
     chunks = Chunks(SIZE, 45, [0, 0, 3])
     claim = chunks.claim()
     assert claim is not None
-    assert chunks.run(claim) == 20
+    assert chunks.stretch(claim) == 20
     following = chunks.go_on(claim)
     assert following == Claim(10, 20)
     assert chunks.go_on(following) is None
     chunks.release(following)
     assert chunks.claim() == Claim(10, 20)
-    assert chunks.run(Claim(23, 30)) is None
+    assert chunks.stretch(Claim(23, 30)) is None
 
 
 def test_without_a_length_there_is_always_more() -> None:
     chunks = Chunks(SIZE)
     claim = chunks.claim()
     assert claim == Claim(0, 10)
-    assert chunks.run(claim) is None
+    assert chunks.stretch(claim) is None
     assert chunks.go_on(claim) == Claim(10, 20)
 
 

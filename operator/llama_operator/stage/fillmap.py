@@ -1,0 +1,35 @@
+"""Per chunk of a file, how many of its bytes are there: numbers on the disk that a killed process leaves behind.
+
+8 bytes each, little-endian. They are never flushed: after a crash of the machine they say nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+_COUNT = struct.Struct("<Q")
+
+
+class FillMap:
+    """Open until `close`. Each number is written by one system call, so it is the old one or the new one."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def read(self) -> list[int]:
+        length = os.fstat(self._fd).st_size
+        raw = os.pread(self._fd, length - length % _COUNT.size, 0)
+        return [count for (count,) in _COUNT.iter_unpack(raw)]
+
+    def reset(self, counts: Iterable[int] = ()) -> None:
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, b"".join(map(_COUNT.pack, counts)), 0)
+
+    def put(self, number: int, count: int) -> None:
+        os.pwrite(self._fd, _COUNT.pack(count), number * _COUNT.size)
+
+    def close(self) -> None:
+        os.close(self._fd)
