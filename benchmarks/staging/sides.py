@@ -70,7 +70,7 @@ def measure(side: str, target: Target, folder: Path) -> Cost:
     said, errors = process.communicate()
     if process.returncode:
         raise RuntimeError(f"{side}: {errors or said}")
-    work = float(said) if side == OURS else seconds
+    work = float(said.split()[-1]) if side == OURS else seconds
     return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, work)
 
 

@@ -13,9 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from llama_operator.stage import body
+from llama_operator.stage import body, remote
 from llama_operator.stage.context import Policy
 from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.fetch import Fetch
+from llama_operator.stage.partial import Partial
+from llama_operator.stage.room import Room
 from tests.unit.stage.ranges import Ask, Reply, serving
 from tests.unit.stage.support import MIB, Stager, gguf_file, sha256
 
@@ -158,3 +161,15 @@ def test_bytes_behind_the_end_are_not_the_files(stager: Stager, length: str) -> 
             assert stager.url(server.url()).sha256 == DIGEST
         else:
             assert stager.url(server.url()).bytes == len(MODEL) + 4
+
+
+def test_more_than_was_listed_is_refused(stager: Stager, tmp_path: Path) -> None:
+    """The hub's list says how long the file is where its server does not."""
+    context = stager.context()
+    with serving(MODEL) as server, remote.client(context.policy) as http:
+        server.twist = lambda ask, reply: replace(reply, headers={"Content-Length": ""}, cut=len(reply.body))
+        with Partial(tmp_path / "x.part", context) as part:
+            listed = remote.Remote(server.url(), size=len(MODEL) - 1)
+            fetch = Fetch(http, listed, part, Room(tmp_path, tmp_path, stager.log.append), context)
+            with pytest.raises(Failure, match=f"sends more than {len(MODEL) - 1} bytes"):
+                fetch.run()
