@@ -25,8 +25,10 @@ class FillMap:
         return [count for (count,) in _COUNT.iter_unpack(raw)]
 
     def reset(self, counts: Iterable[int] = ()) -> None:
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, b"".join(map(_COUNT.pack, counts)), 0)
+        """At no moment is there less than both the old numbers and the new ones say."""
+        raw = b"".join(map(_COUNT.pack, counts))
+        os.pwrite(self._fd, raw, 0)
+        os.ftruncate(self._fd, len(raw))
 
     def put(self, number: int, count: int) -> None:
         os.pwrite(self._fd, _COUNT.pack(count), number * _COUNT.size)

@@ -131,10 +131,20 @@ def test_a_connection_that_falls_silent_is_replaced(stager: Stager, server: Rang
     over.set()
 
 
-def test_a_server_that_allows_two_gets_two(stager: Stager, server: RangeServer) -> None:
-    hold_first(server, lambda ask, reply: reply if ask.open <= 2 else Reply(429, b"", {"Retry-After": "100"}))
+@pytest.mark.parametrize("allowed", [1, 2])
+def test_a_server_that_allows_few_gets_few(stager: Stager, server: RangeServer, allowed: int) -> None:
+    refused: list[Ask] = []
+
+    def few(ask: Ask, reply: Reply) -> Reply:
+        if ask.open <= allowed:
+            return reply
+        refused.append(ask)
+        return Reply(429, b"", {"Retry-After": "100"})
+
+    hold_first(server, few)
     check(stager, server)
     assert stager.pauses == []
+    assert len(refused) <= CONNECTIONS, "it is not asked for more and more"
 
 
 def test_a_disk_that_is_full_for_one_is_full_for_all(

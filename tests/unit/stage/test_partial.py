@@ -61,7 +61,7 @@ def test_after_a_reboot_only_the_flushed_beginning_is_believed(tmp_path: Path, m
 
 def test_a_kill_while_starting_over_leaves_nothing_to_believe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At each of its steps."""
-    for steps in range(3):
+    for steps in range(4):
         path = tmp_path / f"{steps}.part"
         begin(path, (0, 1000), (1000, 500))
         with Partial(path, CONTEXT) as part, monkeypatch.context() as patch:
@@ -71,16 +71,33 @@ def test_a_kill_while_starting_over_leaves_nothing_to_believe(tmp_path: Path, mo
                 part.start_over(Note("other", '"v2"', len(DATA)))
         with Partial(path, CONTEXT) as part:
             part.resume()
-            assert part.present == (0 if steps else 1500)
+            assert part.present == (1500 if steps < 2 else 0)
+
+
+def test_a_kill_while_taking_over_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for steps in range(4):
+        path = tmp_path / f"{steps}.part"
+        begin(path, (0, 1000), (1000, 500))
+        with Partial(path, CONTEXT) as part, monkeypatch.context() as patch:
+            _end_after(steps, patch)
+            with pytest.raises(InterruptedError):
+                part.resume()
+        with Partial(path, CONTEXT) as part:
+            part.resume()
+            assert part.present == 1500
 
 
 def _end_after(steps: int, patch: pytest.MonkeyPatch) -> None:
     """Let so many changes on the disk happen, and no more."""
-    left, truncate = [steps], os.ftruncate
+    left, truncate, write = [steps], os.ftruncate, os.pwrite
 
     def truncated(fd: int, length: int) -> None:
         step()
         truncate(fd, length)
+
+    def written(fd: int, data: bytes, offset: int) -> int:
+        step()
+        return write(fd, data, offset)
 
     def noted(path: Path, note: Note) -> None:
         step()
@@ -92,6 +109,7 @@ def _end_after(steps: int, patch: pytest.MonkeyPatch) -> None:
             raise InterruptedError
 
     patch.setattr(os, "ftruncate", truncated)
+    patch.setattr(os, "pwrite", written)
     patch.setattr("llama_operator.stage.partial.write_note", noted)
 
 
