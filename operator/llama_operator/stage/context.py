@@ -41,8 +41,8 @@ class Policy:
     """Twice the connections must be faster by this factor, or their number goes back."""
     rate_enough: float = 256 << 20
     """Connections that bring as much per second each are held up by this machine, and more would not help."""
-    rate_again: float = 30.0
-    """After this, more connections are tried again."""
+    rate_again: float = 4.0
+    """After this, more connections are tried again, and after twice as long when that was in vain."""
 
 
 @dataclass(frozen=True)

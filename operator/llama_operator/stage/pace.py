@@ -16,6 +16,7 @@ class Pace:
         """The number that was tried before this one, and its rate."""
         self._measured_from: tuple[int, float] | None = None
         self._until = self._clock() + self._policy.rate_window
+        self._patience = self._policy.rate_again
 
     def look(self, present: int) -> int:
         """`present`: bytes so far. Returns the number of connections that there should be."""
@@ -38,13 +39,14 @@ class Pace:
     def _judge(self, rate: float) -> None:
         if self._before is not None and rate < self._before[1] * self._policy.rate_rise:
             self.wanted = self._before[0]
-            self._rest(self._policy.rate_again)
+            self._rest(self._patience)
+            self._patience *= 2
         elif self.wanted < self._most and rate < self.wanted * self._policy.rate_enough:
             self._rest(self._policy.rate_window)
             self._before = self.wanted, rate
             self.wanted = min(2 * self.wanted, self._most)
         else:
-            self._rest(self._policy.rate_again)
+            self._rest(self._patience)
 
     def _rest(self, seconds: float) -> None:
         self._before = self._measured_from = None

@@ -27,13 +27,14 @@ def test_a_line_with_delay_gets_as_many_as_allowed() -> None:
     assert climb(lambda connections: connections * 70 * MIB, 20) == [1, 2, 4, 8]
 
 
-def test_a_full_line_gets_one_and_is_tried_again_later() -> None:
-    assert climb(lambda connections: 100 * MIB, 20) == [1, 2, 1]
-    assert climb(lambda connections: 100 * MIB, 40) == [1, 2, 1, 2, 1]
+def test_a_full_line_gets_one_and_is_tried_again_less_and_less() -> None:
+    assert climb(lambda connections: 100 * MIB, 5) == [1, 2, 1]
+    assert climb(lambda connections: 100 * MIB, 9) == [1, 2, 1, 2, 1]
+    assert climb(lambda connections: 100 * MIB, 250) == [1] + [2, 1] * 6
 
 
 def test_a_line_that_is_full_with_four_gets_four() -> None:
-    assert climb(lambda connections: min(connections * 70, 300) * MIB, 20) == [1, 2, 4, 8, 4]
+    assert climb(lambda connections: min(connections * 70, 300) * MIB, 7) == [1, 2, 4, 8, 4]
 
 
 def test_a_connection_as_fast_as_the_machine_is_enough() -> None:
