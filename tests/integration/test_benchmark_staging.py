@@ -15,8 +15,6 @@ def test_a_small_run_measures_every_side(tmp_path: Path) -> None:
         for (cost,) in costs.values():
             assert cost.seconds >= cost.work > 0
             assert cost.cpu > 0
-        (ours,) = costs[OURS]
-        assert ours.rss <= 100, "MiB of the whole process"
     assert list(tmp_path.iterdir()) == []
     text = page(results, 1)
     assert text.count(f"| {OURS} |") == 2

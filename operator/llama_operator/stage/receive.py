@@ -67,7 +67,7 @@ class Receiver:
         while piece:
             if self._at == self._held.stop:
                 if self._at == self._part.total:
-                    raise Transient(Reason.SOURCE_ERROR, f"{self._where} sends more than {self._at} bytes")
+                    raise Failure(Reason.SOURCE_ERROR, f"{self._where} sends more than the {self._at} bytes of the file")
                 following = self._part.go_on(self._held)
                 if following is None:
                     return False
