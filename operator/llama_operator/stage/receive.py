@@ -67,7 +67,7 @@ class Receiver:
         while piece:
             if self._at == self._held.stop:
                 if self._at == self._part.total:
-                    raise Failure(Reason.SOURCE_ERROR, f"{self._where} sends more than the {self._at} bytes of the file")
+                    raise Failure(Reason.SOURCE_ERROR, f"{self._where} sends more than the file's {self._at} bytes")
                 following = self._part.go_on(self._held)
                 if following is None:
                     return False

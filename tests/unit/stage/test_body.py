@@ -171,5 +171,5 @@ def test_more_than_was_listed_is_refused(stager: Stager, tmp_path: Path) -> None
         with Partial(tmp_path / "x.part", context) as part:
             listed = remote.Remote(server.url(), size=len(MODEL) - 1)
             fetch = Fetch(http, listed, part, Room(tmp_path, tmp_path, stager.log.append), context)
-            with pytest.raises(Failure, match=f"sends more than the {len(MODEL) - 1} bytes"):
+            with pytest.raises(Failure, match=f"sends more than the file's {len(MODEL) - 1} bytes"):
                 fetch.run()
