@@ -16,13 +16,14 @@ from llama_operator.stage.fetch import Fetch
 from llama_operator.stage.partial import Partial
 from llama_operator.stage.remote import Remote
 from llama_operator.stage.room import Room
+from llama_operator.stage.work import Work
 
 
 def main(url: str, sha256: str, folder: str) -> None:
     begun, root = time.monotonic(), Path(folder)
     context = Context(log=lambda line: print(line, file=sys.stderr))
     with remote.client(context.policy) as http, Partial(root / "file.part", context) as part:
-        Fetch(http, Remote(url, sha256), part, Room(root, root, context.log), context).run()
+        Fetch(http, Remote(url, sha256), part, Room(Work(root, context), root, 0, context.log), context).run()
         if part.hexdigest() != sha256:
             raise SystemExit("the digest is wrong")
         part.finish()

@@ -19,8 +19,10 @@ from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.fetch import Fetch
 from llama_operator.stage.partial import Partial
 from llama_operator.stage.room import Room
+from llama_operator.stage.work import Work
+from tests.gguf_files import gguf_file
 from tests.unit.stage.ranges import Ask, Reply, serving
-from tests.unit.stage.support import MIB, Stager, gguf_file, sha256
+from tests.unit.stage.support import MIB, Stager, sha256
 
 MODEL = gguf_file(MIB)
 DIGEST = sha256(MODEL)
@@ -170,6 +172,6 @@ def test_more_than_was_listed_is_refused(stager: Stager, tmp_path: Path) -> None
         server.twist = lambda ask, reply: replace(reply, headers={"Content-Length": ""}, cut=len(reply.body))
         with Partial(tmp_path / "x.part", context) as part:
             listed = remote.Remote(server.url(), size=len(MODEL) - 1)
-            fetch = Fetch(http, listed, part, Room(tmp_path, tmp_path, stager.log.append), context)
+            fetch = Fetch(http, listed, part, Room(Work(tmp_path, context), tmp_path, 0, stager.log.append), context)
             with pytest.raises(Failure, match=f"sends more than the file's {len(MODEL) - 1} bytes"):
                 fetch.run()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.gguf_files import gguf_file
 from tests.unit.stage.killed import Executioner, start
 from tests.unit.stage.ranges import serving
-from tests.unit.stage.support import MIB, gguf_file, sha256
+from tests.unit.stage.support import MIB, sha256
 
 KILLS = 100
 CHUNK = 4 * MIB

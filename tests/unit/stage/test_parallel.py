@@ -15,8 +15,9 @@ import pytest
 from llama_operator.stage.context import Context, Policy
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.pace import Pace
+from tests.gguf_files import gguf_file
 from tests.unit.stage.ranges import Ask, RangeServer, Reply, serving
-from tests.unit.stage.support import MIB, Stager, gguf_file, sha256
+from tests.unit.stage.support import MIB, Stager, sha256
 
 CHUNK = MIB // 4
 MODEL = gguf_file(MIB)
@@ -159,7 +160,7 @@ def test_a_disk_that_is_full_for_one_is_full_for_all(
 
     monkeypatch.setattr(os, "pwrite", full)
     hold_first(server)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(Failure, match="the volume is full"):
         stager.url(server.url())
     assert threading.active_count() <= 2 + len(server.asked), "only the test's own threads are left"
     assert stager.published() == []
@@ -172,7 +173,7 @@ def test_a_file_that_cannot_be_read_back_ends_the_download(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "preadv", broken)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(Failure, match="Input/output"):
         stager.url(server.url())
     assert stager.published() == []
 
