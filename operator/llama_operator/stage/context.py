@@ -31,6 +31,18 @@ class Policy:
     sync_bytes: int = 64 << 20
     """After each of these the file is flushed to the disk, so the final flush is short and a lost node costs
     little."""
+    chunk_bytes: int = 32 << 20
+    """What one of several connections brings at a time."""
+    connections: int = 8
+    """At most, to one server."""
+    rate_window: float = 0.5
+    """So long a number of connections gets under way, and is then measured."""
+    rate_rise: float = 1.2
+    """Twice the connections must be faster by this factor, or their number goes back."""
+    rate_enough: float = 256 << 20
+    """Connections that bring as much per second each are held up by this machine, and more would not help."""
+    rate_again: float = 4.0
+    """After this, more connections are tried again, and after twice as long when that was in vain."""
 
 
 @dataclass(frozen=True)

@@ -1,126 +1,206 @@
-"""A file on its way: its bytes so far, their running hash, and a note that lets another process go on.
+"""A file on its way: its bytes so far, where the gaps are, its digest, and notes that let another process go on.
 
-Bytes are hashed as they are written. A new process hashes once what it finds, and trusts only what cannot have been
-lost: all of it while the machine is the same and up (the page cache survives a killed process), else what had been
-flushed to the disk.
+    <key>.part    the bytes, with holes where none have come yet
+    <key>.map     per chunk, how many of its bytes are there
+    <key>.json    what they are bytes of, and up to where they have been flushed to the disk
+
+Writers write anywhere; the digest follows the bytes that are there without a gap, read back from the page cache. A new
+process trusts only what cannot have been lost: all that the map says while the machine is the same and up (the page
+cache survives a killed process), else the beginning that had been flushed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
+import threading
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from llama_operator.stage.chunks import Chunks, Claim
 from llama_operator.stage.context import Context
+from llama_operator.stage.digest import Digest
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import read_note, write_note
+from llama_operator.stage.fillmap import FillMap
+from llama_operator.stage.flush import Flush
+from llama_operator.stage.follow import Follower
+from llama_operator.stage.rejection import Rejections, strong
 
-CHUNK = 1 << 20
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What the bytes are the beginning of. `source` is a hash of the address, which may hold secrets.
+    """What the bytes belong to. `source` is a hash of the address, which may hold secrets.
 
     `validator` (a strong ETag, or Last-Modified) goes into If-Range; `total` is the whole length in bytes, if known.
+    `whole` asks for one response for all: an earlier file of several was wrong.
     """
 
     source: str
     validator: str
     total: int | None
+    whole: bool = False
+    chunk: int = 0
     synced: int = 0
     boot: str = ""
 
 
-class Rejection(msgspec.Struct, frozen=True):
-    """A file that was downloaded as a whole and found bad. Once a second download has brought the very same bytes,
-    the fault is not on the way: while the server offers that file (same strong ETag and length), a restarted
-    container repeats the verdict and not the download."""
-
-    source: str
-    validator: str
-    total: int
-    found: str
-    confirmed: bool
-    reason: Reason
-    message: str
-
-
 class Partial:
-    """The `.part` file, opened for appending. Hold the lock of the root while it is open."""
+    """The unfinished file. Hold its lock while it is open. `write` and the claims may be used by several threads."""
 
     def __init__(self, path: Path, context: Context) -> None:
         self.path = path
-        self._note_path = path.with_suffix(".json")
-        self._rejection_path = path.with_suffix(".rejected")
-        self._context = context
+        self._note_path, self._map_path = path.with_suffix(".json"), path.with_suffix(".map")
+        self._context, self._size = context, context.policy.chunk_bytes
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._hash = hashlib.sha256()
+        self._map = FillMap(self._map_path)
         self.note = read_note(self._note_path, Note)
-        self.offset = 0
         self.responses = 0
         """How many responses the bytes came from; more than one is a seam that can be wrong."""
-        self._end = 0
-        if self.note is None:
-            os.ftruncate(self._fd, 0)
-        else:
-            self._end = self._trusted(self.note)
+        self.changed = threading.Condition()
+        """Guards the chunks; notified when bytes or claims have changed."""
+        self._error: BaseException | None = None
+        self._chunks = Chunks(self._size)
+        self._rejections = Rejections(path.with_suffix(".rejected"))
+        self._digest = Digest(self._fd, path, lambda: self.offset)
+        self._flush = Flush(self._fd, context.policy.sync_bytes, self.changed)
+        self._noting = threading.Lock()
+        self._followers = (
+            Follower("digest", self._hash_some, self.fail),
+            Follower("flush", self._flush_some, self.fail),
+        )
 
     def __enter__(self) -> Self:
+        for follower in self._followers:
+            follower.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._digest.close()
+        for follower in self._followers:
+            follower.stop()
+        self._map.close()
         os.close(self._fd)
 
     @property
-    def complete(self) -> bool:
-        return self.note is not None and self.note.total is not None and self.offset == self.note.total
+    def offset(self) -> int:
+        """Bytes that are here without a gap, from the beginning."""
+        return self._chunks.prefix
 
-    def _trusted(self, note: Note) -> int:
-        length = os.fstat(self._fd).st_size
-        return length if note.boot and note.boot == _boot() else min(length, note.synced)
+    @property
+    def present(self) -> int:
+        """All bytes that are here, those behind gaps too."""
+        return self._chunks.present
+
+    @property
+    def total(self) -> int | None:
+        return self.note.total if self.note else None
+
+    @property
+    def complete(self) -> bool:
+        return self.offset == self.total
 
     def resume(self) -> None:
-        """Take over what an earlier process left: hash it, once."""
-        os.ftruncate(self._fd, self._end)
-        total = self._end
-        self._context.gauge.begin("checking", total=total)
-        while self.offset < total:
-            data = os.pread(self._fd, min(CHUNK, total - self.offset), self.offset)
-            if not data:
-                raise Failure(Reason.STAGING_FAILED, f"{self.path} became shorter while it was read")
-            self._hash.update(data)
-            self.offset += len(data)
-            self._context.gauge.at(self.offset)
-        self.responses = 1 if total else 0
+        """Take over what an earlier process left."""
+        if self.note is None:
+            return
+        self._chunks = Chunks(self._size, self.note.total, self._trusted(self.note))
+        # What nobody vouches for goes from the map before the note gets the name of this boot.
+        self._map.reset(self._chunks.here)
+        os.ftruncate(self._fd, self._chunks.end)
+        self._remember(self.note)
+        self.responses = 1 if self.present else 0
+        self._followers[0].wake()
+
+    def _trusted(self, note: Note) -> list[int]:
+        length = os.fstat(self._fd).st_size
+        if note.boot and note.boot == _boot() and note.chunk == self._size:
+            here = self._map.read()
+        else:
+            chunks, rest = divmod(note.synced, self._size)
+            here = [self._size] * chunks + [rest]
+        return [max(0, min(count, self._size, length - at * self._size)) for at, count in enumerate(here)]
 
     def start_over(self, note: Note) -> None:
-        """Drop the bytes; the next ones belong to `note`."""
-        # Truncate first: a kill in between leaves an empty file, which fits any note.
-        os.ftruncate(self._fd, 0)
-        self._hash, self.offset, self.responses = hashlib.sha256(), 0, 0
-        self.note = note
-        self._remember()
+        """Drop the bytes; the next ones belong to `note`. Nobody may be writing."""
+        with self._noting:
+            self._chunks, self.responses = Chunks(self._size, note.total), 0
+            self._digest.start_over()
+            # The map first: after a kill in between there are bytes that nothing vouches for.
+            self._map.reset()
+            os.ftruncate(self._fd, 0)
+            whole = self.note is not None and self.note.whole
+            self._remember(msgspec.structs.replace(note, whole=whole))
 
-    def append(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._fd, view, self.offset)
-            self._hash.update(view[:written])
-            self.offset += written
-            view = view[written:]
-        if self.note and self.offset - self.note.synced >= self._context.policy.sync_bytes:
-            self.sync()
+    def claim(self) -> Claim | None:
+        with self.changed:
+            return self._chunks.claim()
 
-    def sync(self) -> None:
-        """Flush to the disk, and note how far."""
-        os.fdatasync(self._fd)
-        if self.note:
-            self.note = msgspec.structs.replace(self.note, synced=self.offset)
-            self._remember()
+    def go_on(self, claim: Claim) -> Claim | None:
+        with self.changed:
+            return self._chunks.go_on(claim)
+
+    def stretch(self, claim: Claim) -> int | None:
+        with self.changed:
+            return self._chunks.stretch(claim)
+
+    def joined(self) -> None:
+        """One more response has brought bytes."""
+        with self.changed:
+            self.responses += 1
+
+    def release(self, claim: Claim) -> None:
+        with self.changed:
+            self._chunks.release(claim)
+            self.changed.notify_all()
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Bytes within one chunk, next to those that it has; waits for the disk if too much is unflushed.
+
+        Raises what went wrong in any thread.
+        """
+        while data:
+            self.check()
+            self._flush.keep_up(self.check)
+            written = os.pwrite(self._fd, data, offset)
+            with self.changed:
+                # The bytes first, then the number that says so: a kill in between loses some, and invents none.
+                number = self._chunks.add(offset, written)
+                self._map.put(number, self._chunks.here[number])
+                self._flush.written += written
+            offset, data = offset + written, data[written:]
+        for follower in self._followers:
+            follower.wake()
+
+    def fail(self, error: BaseException) -> None:
+        """A thread cannot go on, so nobody shall."""
+        with self.changed:
+            self._error = self._error or error
+            self.changed.notify_all()
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _hash_some(self) -> bool:
+        more = self._digest.step()
+        if not more:
+            with self.changed:
+                self.changed.notify_all()
+        return more
+
+    def _flush_some(self) -> bool:
+        note, step = self.note, self._context.policy.sync_bytes
+        upto = self.offset // step * step
+        if note is None or not self._flush.due():
+            return False
+        self._flush.run()
+        with self._noting:
+            if self.note is note and upto > note.synced:
+                self._remember(msgspec.structs.replace(note, synced=upto))
+        return True
 
     def finish(self) -> None:
         """All bytes are here: flush them."""
@@ -133,57 +213,59 @@ class Partial:
         os.fchmod(self._fd, 0o444)
 
     def hexdigest(self) -> str:
-        return self._hash.hexdigest()
+        """Of the bytes without a gap; waits until all of them are in it."""
+        if self._digest.done < self.offset:
+            self._context.gauge.begin("checking", total=self.offset, done=self._digest.done)
+        with self.changed:
+            while self._digest.done < self.offset:
+                self.check()
+                self._followers[0].wake()
+                self.changed.wait(1.0)
+                self._context.gauge.at(self._digest.done)
+        return self._digest.hexdigest()
 
     def settle(self) -> None:
         """The source says that these are all the bytes."""
-        if self.note:
-            self.note = msgspec.structs.replace(self.note, total=self.offset)
-            self._remember()
+        with self._noting:
+            if self.note:
+                self._remember(msgspec.structs.replace(self.note, total=self.offset))
 
     def allocated(self) -> int:
-        """Bytes on the disk that starting over would free."""
+        """Bytes that the file takes on the disk."""
         return os.fstat(self._fd).st_blocks * 512
 
     def forget_notes(self) -> None:
-        self._note_path.unlink(missing_ok=True)
-        self._rejection_path.unlink(missing_ok=True)
+        for path in (self._note_path, self._map_path):
+            path.unlink(missing_ok=True)
+        self._rejections.forget()
 
     def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._note_path.unlink(missing_ok=True)
+        """Perhaps its pieces do not fit together: the next download is to come as a whole, and if that brings the same
+        bytes, they fitted."""
+        self._reject(Failure(Reason.SOURCE_ERROR, "its pieces do not fit together"))
+        self._drop()
+        write_note(self._note_path, Note(source="", validator="", total=None, whole=True))
+
+    def _drop(self) -> None:
+        for path in (self.path, self._map_path, self._note_path):
+            path.unlink(missing_ok=True)
 
     def reject(self, failure: Failure) -> None:
         """The whole file is bad: drop it, and remember so."""
+        self._reject(failure)
+        self._drop()
+
+    def _reject(self, failure: Failure) -> None:
         note = self.note
-        if note and note.total is not None and note.validator.startswith('"'):
-            known, found = self._rejection(note), self.hexdigest()
-            rejection = Rejection(
-                source=note.source,
-                validator=note.validator,
-                total=note.total,
-                found=found,
-                confirmed=known is not None and known.found == found,
-                reason=failure.reason,
-                message=failure.message,
-            )
-            write_note(self._rejection_path, rejection)
-        self.discard()
+        if note and note.total is not None and strong(note.validator):
+            self._rejections.add(note.source, note.validator, note.total, self.hexdigest(), failure)
 
     def check_rejected(self, note: Note) -> None:
-        known = self._rejection(note)
-        if known and known.confirmed:
-            raise Failure(known.reason, f"{known.message} (downloaded twice; the source still offers the same file)")
+        self._rejections.check(note.source, note.validator, note.total)
 
-    def _rejection(self, note: Note) -> Rejection | None:
-        known = read_note(self._rejection_path, Rejection)
-        same = known and (known.source, known.validator, known.total) == (note.source, note.validator, note.total)
-        return known if same else None
-
-    def _remember(self) -> None:
-        if self.note:
-            self.note = msgspec.structs.replace(self.note, boot=_boot())
-            write_note(self._note_path, self.note)
+    def _remember(self, note: Note) -> None:
+        self.note = msgspec.structs.replace(note, boot=_boot(), chunk=self._size)
+        write_note(self._note_path, self.note)
 
 
 def _boot() -> str:

@@ -50,9 +50,12 @@ def client(policy: Policy) -> httpx.Client:
 
 
 @contextmanager
-def stream(http: httpx.Client, remote: Remote, headers: dict[str, str], max_redirects: int) -> Iterator[httpx.Response]:
-    """GET, through redirects, to an answer that is none. Its status has not been judged yet."""
-    url = httpx.URL(remote.sign() if remote.sign else remote.url)
+def stream(
+    http: httpx.Client, remote: Remote, headers: dict[str, str], max_redirects: int, start: str | None = None
+) -> Iterator[httpx.Response]:
+    """GET, through redirects, to an answer that is none. Its status has not been judged yet. `start` is where an
+    earlier request has ended, if that is to be asked directly."""
+    url = httpx.URL(start or (remote.sign() if remote.sign else remote.url))
     for _ in range(max_redirects + 1):
         with http.stream("GET", url, headers=headers | credentials(remote, url)) as response:
             if not response.has_redirect_location:

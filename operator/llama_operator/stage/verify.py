@@ -9,8 +9,8 @@ from pathlib import Path
 
 from llama_operator.stage import gguf
 from llama_operator.stage.context import Context
+from llama_operator.stage.digest import BLOCK
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.partial import CHUNK
 
 
 def structure(path: Path) -> tuple[gguf.Header, int]:
@@ -19,7 +19,7 @@ def structure(path: Path) -> tuple[gguf.Header, int]:
     if not stat.S_ISREG(status.st_mode):
         # Opening a pipe would wait for ever.
         raise Failure(Reason.INVALID_SOURCE, f"{path} is not a regular file")
-    with path.open("rb", buffering=CHUNK) as file:
+    with path.open("rb", buffering=BLOCK) as file:
         return gguf.read(file, status.st_size), status.st_size
 
 
@@ -28,7 +28,7 @@ def digest(path: Path, context: Context) -> str:
     running, done = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
         context.gauge.begin("checking", total=os.fstat(file.fileno()).st_size)
-        while data := file.read(CHUNK):
+        while data := file.read(BLOCK):
             running.update(data)
             done += len(data)
             context.gauge.at(done)
