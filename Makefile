@@ -34,11 +34,12 @@ images: .venv ## Build the operator's and the server's image
 	@$(PY) -m ground build operator llama-server
 
 ##@ Work on it
-.PHONY: check fix test test-unit test-integration test-e2e bench-control-plane generate
+.PHONY: check fix test test-unit test-integration test-e2e bench-control-plane bench-staging generate
 check: .venv ## Linters, types, layers
 	@$(UV) run --quiet --frozen ruff check .
 	@$(UV) run --quiet --frozen ruff format --check .
 	@$(UV) run --quiet --frozen mypy operator ground demo hack models tests benchmarks
+	@$(UV) run --quiet --frozen mypy images/llama-server/check_server.py
 	@$(UV) run --quiet --frozen lint-imports
 
 fix: .venv ## Let the linters repair what they can
@@ -58,6 +59,9 @@ test-e2e: .venv ## Tests on the real cluster
 
 bench-control-plane: .venv ## Measure the operator at 1,000 and 5,000 models; about an hour, renews docs/benchmarks.md
 	@$(PY) -m benchmarks.control_plane
+
+bench-staging: .venv ## Measure the stager against curl and huggingface_hub with 1 GiB; renews docs/benchmarks-staging.md
+	@$(UV) run --quiet --frozen --group bench python -m benchmarks.staging
 
 generate: .venv ## Derived files: API docs, the chart's copy of the CRD, the chart's README
 	@for script in hack/*.py; do $(PY) $$script || exit 1; done
