@@ -11,9 +11,6 @@ from datetime import UTC, datetime
 import pytest
 
 from demo.cluster import OPERATOR_NAMESPACE, RELEASE
-from llama_operator.api.types import parse
-from llama_operator.config import Config
-from llama_operator.resources.job import stage_job
 from tests.e2e import audit
 from tests.e2e.conftest import HOST_DOMAIN, FileServer
 from tests.e2e.witness import Model, Object, Witness, eventually
@@ -80,6 +77,15 @@ def taken(name: str, namespace: str) -> list[Object]:
     ]
 
 
+def name_of_one(objects: list[Object]) -> str:
+    (one,) = objects
+    return str(one["metadata"]["name"])
+
+
+def none(objects: list[Object]) -> None:
+    assert objects == []
+
+
 def test_each_right_is_used_and_none_is_missing(
     witness: Witness, files_in_cluster: FileServer, new_model: Callable[[str], Model]
 ) -> None:
@@ -98,18 +104,20 @@ def test_each_right_is_used_and_none_is_missing(
     # One whose Job has a name that is taken, and which then needs none any more.
     prefetched = new_model("prefetched")
     spec = {"source": files_in_cluster.source(), "storage": {"claim": {"size": "10Mi"}}, "replicas": 0}
-    meta = {"name": "prefetched", "namespace": namespace, "uid": "unknown"}
-    job = stage_job(parse({"metadata": meta, "spec": spec}), Config(stage_image="none"))
+    prefetched.apply(**spec)
+    job = eventually(lambda: name_of_one(prefetched.children("Job")), timeout=30)
+    prefetched.delete()
+    eventually(lambda: none(prefetched.children("Job")), timeout=60)
     stranger = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": job["metadata"]["name"], "namespace": namespace},
+        "metadata": {"name": job, "namespace": namespace},
         "spec": {"suspend": True, "template": {"spec": {"restartPolicy": "Never", "containers": [NEVER]}}},
     }
     witness.create(stranger)
     prefetched.apply(**spec)
     prefetched.wait("Stalled", "NameConflict")
-    witness.delete("Job", job["metadata"]["name"], namespace)
+    witness.delete("Job", job, namespace)
     prefetched.wait("Ready", "ScaledToZero", timeout=120)
     prefetched.apply(**spec | {"replicas": 1})
 

@@ -44,6 +44,11 @@ def staging(model: Model, share: int) -> dict[str, int]:
     return eventually(check, timeout=90)
 
 
+def sent_once(source: dict[str, dict[str, str]], server: FileServer) -> None:
+    """The server says so when its answer has ended; the stager may be faster."""
+    assert server.sent(path(source, server)) == serve.BIG
+
+
 def test_three_replicas_on_one_node_share_one_download(
     new_model: Callable[[str], Model], files_in_cluster: FileServer
 ) -> None:
@@ -53,7 +58,7 @@ def test_three_replicas_on_one_node_share_one_download(
     model.apply(source=source, storage=CLAIM, replicas=3)
     status = model.ready(timeout=180)
     assert status["readyReplicas"] == 3
-    assert server.sent(path(source, server)) == serve.BIG
+    eventually(lambda: sent_once(source, server), timeout=10)
 
 
 def test_a_pod_deleted_while_it_stages_is_succeeded_by_one_that_goes_on(
@@ -81,8 +86,13 @@ def test_a_pod_deleted_while_it_stages_is_succeeded_by_one_that_goes_on(
     status = model.ready(timeout=120)
     assert "staging" not in status
     assert status["state"] == "Ready"
+
     # What was on its way in sockets and buffers when the first pod died is all that may be sent twice.
-    assert serve.BIG <= server.sent(path(source, server)) <= 1.3 * serve.BIG
+    def told() -> None:
+        assert server.sent(path(source, server)) >= serve.BIG
+
+    eventually(told, timeout=10)  # the server says so when its answer has ended, and the stager may be faster
+    assert server.sent(path(source, server)) <= 1.3 * serve.BIG
 
 
 def test_a_new_source_is_staged_before_the_old_one_goes(
@@ -105,7 +115,7 @@ def test_a_new_source_is_staged_before_the_old_one_goes(
     server.release("staged-first")
     model.ready(timeout=120)
     eventually(lambda: says(route, OTHER_REPLY), timeout=30)
-    assert server.sent(path(new, server)) == serve.BIG, "the new pod found the file"
+    eventually(lambda: sent_once(new, server), timeout=10)
     eventually(lambda: _none(model, "Job"), timeout=30)
 
 
@@ -147,8 +157,8 @@ def test_a_model_is_staged_before_a_server_exists(
     status = model.read()["status"]
     assert model.condition("Ready")["reason"] == "ScaledToZero"
     assert status["model"]["sha256"] == source["url"]["sha256"]
-    assert server.sent(path(source, server)) == serve.BIG
+    eventually(lambda: sent_once(source, server), timeout=10)
 
     kubectl_scale(model, 1)
     model.ready(timeout=120)
-    assert server.sent(path(source, server)) == serve.BIG
+    eventually(lambda: sent_once(source, server), timeout=10)
