@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ground.paths import BIN, KUBECONFIG, REPO
@@ -92,12 +93,21 @@ def namespace(name: str, labels: dict[str, str] | None = None) -> dict[str, Any]
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}}
 
 
-def install(images: dict[str, str], chart: Path = REPO / "charts" / "llama-operator") -> None:
-    """Install or upgrade the operator with helm, in a namespace that enforces PodSecurity `restricted`."""
+def install(
+    images: dict[str, str],
+    chart: Path = REPO / "charts" / "llama-operator",
+    values: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Install or upgrade the operator with helm, in a namespace that enforces PodSecurity `restricted`.
+
+    `values` of the chart are as `helm --set` reads them.
+    """
     apply([namespace(OPERATOR_NAMESPACE, RESTRICTED)])
     command = ["upgrade", "--install", RELEASE, str(chart), "--namespace", OPERATOR_NAMESPACE, "--wait"]
     command += ["--timeout", "5m"]
     for key, image in (("image", "operator"), ("serverImages.cpu", "llama-server")):
         repository, _, tag = images[image].rpartition(":")
         command += ["--set", f"{key}.repository={repository}", "--set", f"{key}.tag={tag}"]
+    for key, value in values.items():
+        command += ["--set", f"{key}={value}"]
     tool("helm", *command)

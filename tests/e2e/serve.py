@@ -3,10 +3,13 @@
 /files/NAME                     the file
 /big/NAME                       the file with zeros behind it, BIG bytes in all: GGUF does not mind
 /held/KEY/NAME                  the same, but nothing of its second half before somebody has asked for /release/KEY
+/slow/KEY/NAME                  the same, but its second half in small pieces, with a pause before each, until then
 /short/NAME                     announces the whole length and closes after half of it
+/secret/NAME                    redirects to the other host below; 401 without the header
+/api/models/ORG/REPO/revision/REV  the names in LISTED, and the commit
 /ORG/REPO/resolve/REV/FILE      redirects to the other host below, with the hub's headers; 401 for org `private`
                                 without the token, 404 for a file that is not there
-/cdn/NAME                       the file; 400 when the hub's token was sent to this host
+/cdn/NAME                       the file; 400 when the hub's token or the header was sent to this host
 
 Each request is one line of JSON on stdout, and another one says how many bytes of a file were sent. Standard library
 only: it runs in the operator's image.
@@ -27,10 +30,15 @@ from typing import ClassVar
 FOLDER = Path("/files")
 PORT = 8080
 TOKEN = "hf_end_to_end"
+HEADER, KEY = "X-Files-Key", "open-sesame-for-files"
+LISTED = {"tiny-F16.gguf": "tiny.gguf", "tiny-Q8_0.gguf": "other.gguf"}
+"""Names at the hub, by which a quantization is found, and whose content that is."""
 BIG = 32 << 20
 PIECE = 1 << 18
+PAUSE_SECONDS = 1.5
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RANGE = re.compile(r"bytes=(?P<first>\d+)-(?P<last>\d*)")
+LISTING = re.compile(r"/api/models/(?P<org>[^/]+)/[^/]+/revision/[^/]+")
 RESOLVE = re.compile(r"/(?P<org>[^/]+)/[^/]+/resolve/[^/]+/(?P<file>[^/]+)")
 
 
@@ -48,40 +56,63 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = self.path.partition("?")[0]
         kind, _, name = path.strip("/").partition("/")
-        hub = RESOLVE.fullmatch(path)
+        hub, listing = RESOLVE.fullmatch(path), LISTING.fullmatch(path)
         if hub:
-            self._hub(hub["org"], hub["file"])
-        elif kind == "cdn" and self.headers.get("Authorization"):
-            self._refuse(400, "a token was sent to a host that it is not for")
+            self._hub(hub["org"], LISTED.get(hub["file"], hub["file"]))
+        elif listing:
+            self._list(listing["org"])
+        elif kind == "secret" and (FOLDER / name).is_file():
+            self._secret(name)
+        elif kind == "cdn" and (self.headers.get("Authorization") or self.headers.get(HEADER)):
+            self._say(400, "a token was sent to a host that it is not for")
         elif kind == "release":
             self.released[name].set()
-            self._refuse(200, "released")
-        elif kind == "held" and (FOLDER / name.partition("/")[2]).is_file():
+            self._say(200, "released")
+        elif kind in ("held", "slow") and (FOLDER / name.partition("/")[2]).is_file():
             key, _, name = name.partition("/")
-            self._file(_big(name), until=self.released[key])
+            self._file(_big(name), until=self.released[key], pause=PAUSE_SECONDS if kind == "slow" else None)
         elif kind in ("files", "big", "short", "cdn") and (FOLDER / name).is_file():
             content = _big(name) if kind == "big" else (FOLDER / name).read_bytes()
             self._file(content, cut=kind == "short")
         else:
-            self._refuse(404, "no such file")
+            self._say(404, "no such file")
 
     def _hub(self, org: str, name: str) -> None:
-        if org == "private" and self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            self._refuse(401, "Invalid username or password.")
+        if not self._may_read(org):
+            self._say(401, "Invalid username or password.")
         elif not (FOLDER / name).is_file():
-            self._refuse(404, "Entry not found")
+            self._say(404, "Entry not found")
         else:
             content = (FOLDER / name).read_bytes()
-            self.send_response(302)
-            self.send_header("Location", f"{self.cdn}/cdn/{name}")
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("X-Linked-Etag", f'"{hashlib.sha256(content).hexdigest()}"')
-            self.send_header("X-Linked-Size", str(len(content)))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            linked = {"X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Linked-Size": str(len(content))}
+            self._redirect(name, {"X-Repo-Commit": COMMIT, **linked})
 
-    def _file(self, content: bytes, cut: bool = False, until: threading.Event | None = None) -> None:
-        """`cut`: half of it, and then the end. `until`: nothing of the second half before that."""
+    def _list(self, org: str) -> None:
+        if self._may_read(org):
+            self._say(200, json.dumps({"sha": COMMIT, "siblings": [{"rfilename": name} for name in LISTED]}))
+        else:
+            self._say(401, "Invalid username or password.")
+
+    def _may_read(self, org: str) -> bool:
+        return org != "private" or self.headers.get("Authorization") == f"Bearer {TOKEN}"
+
+    def _secret(self, name: str) -> None:
+        if self.headers.get(HEADER) == KEY:
+            self._redirect(name, {})
+        else:
+            self._say(401, "not without the key")
+
+    def _redirect(self, name: str, headers: Mapping[str, str]) -> None:
+        self.send_response(302)
+        for header, value in {"Location": f"{self.cdn}/cdn/{name}", "Content-Length": "0", **headers}.items():
+            self.send_header(header, value)
+        self.end_headers()
+
+    def _file(
+        self, content: bytes, cut: bool = False, until: threading.Event | None = None, pause: float | None = None
+    ) -> None:
+        """`cut`: half of it, and then the end. `until`: nothing of the second half before that, or with a `pause`, in
+        seconds, before each piece of it."""
         etag = f'"{hashlib.sha256(content).hexdigest()}"'
         asked = RANGE.fullmatch(self.headers.get("Range", ""))
         if asked and self.headers.get("If-Range", etag) == etag:
@@ -97,15 +128,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", etag)
         self.end_headers()
         if self.command == "GET":
-            self._body(content, first, last + 1 if not cut else len(content) // 2, until)
+            self._body(content, first, last + 1 if not cut else len(content) // 2, until, pause)
         self.close_connection = cut
 
-    def _body(self, content: bytes, at: int, end: int, until: threading.Event | None) -> None:
+    def _body(self, content: bytes, at: int, end: int, until: threading.Event | None, pause: float | None) -> None:
         begin = at
         try:
             while at < end:
                 if until and at >= len(content) // 2:
-                    until.wait()
+                    until.wait(pause)
                 piece = content[at : min(at + PIECE, end)]
                 self.wfile.write(piece)
                 at += len(piece)
@@ -114,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             _say({"path": self.path, "sent": at - begin})
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _say(self, status: int, text: str) -> None:
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from models.tiny_gguf import REPLY
-from tests.e2e import serve
+from tests.e2e import s3_pod, serve
 from tests.e2e.conftest import SERVER, FileServer
 from tests.e2e.routes import ThroughService
 from tests.e2e.test_rollout import CHAT
@@ -113,23 +112,42 @@ def test_a_file_in_a_volume_is_served_in_place(
     _answers(model, files_in_cluster)
 
 
+@pytest.mark.parametrize("file", [{"file": "tiny.gguf"}, {"quantization": "f16"}], ids=lambda file: next(iter(file)))
 def test_a_private_file_of_the_hub(
-    new_model: Callable[[str], Model], witness: Witness, files_in_cluster: FileServer
+    file: Object, new_model: Callable[[str], Model], witness: Witness, files_in_cluster: FileServer
 ) -> None:
     server = files_in_cluster
-    witness.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "hub", "namespace": server.namespace},
-            "data": {"token": base64.b64encode(serve.TOKEN.encode()).decode()},
-        }
-    )
-    model = new_model("from-hub")
-    hub = {"repo": "private/model", "file": "tiny.gguf", "endpoint": server.address}
+    witness.secret("hub", server.namespace, {"token": serve.TOKEN})
+    model = new_model(f"hub-{next(iter(file))}")
+    before = server.requests("/cdn/tiny.gguf")
+    hub = {"repo": "private/model", "endpoint": server.address, **file}
     model.apply(source={"huggingFace": {**hub, "tokenSecretRef": {"name": "hub", "key": "token"}}})
     status = model.ready()
     assert status["model"]["revision"] == serve.COMMIT
     assert status["model"]["sha256"] == server.source()["url"]["sha256"]
-    assert server.requests("/cdn/tiny.gguf") >= 1
+    assert server.requests("/cdn/tiny.gguf") > before
     _answers(model, server)
+
+
+def test_an_object_of_s3(
+    new_model: Callable[[str], Model], witness: Witness, files_in_cluster: FileServer, s3: str
+) -> None:
+    server = files_in_cluster
+    keys = {"accessKeyID": s3_pod.ACCESS_KEY, "secretAccessKey": s3_pod.SECRET_KEY}
+    witness.secret("s3-keys", server.namespace, keys)
+    witness.secret("s3-wrong", server.namespace, {**keys, "secretAccessKey": "another-secret-key"})
+    models = {name: new_model(name) for name in ("s3-keys", "s3-wrong")}
+    source = {"uri": f"s3://{s3_pod.BUCKET}/llms/tiny.gguf", "endpoint": s3, "region": s3_pod.REGION}
+    for name, model in models.items():
+        model.apply(source={"s3": {**source, "credentialsSecretRef": {"name": name}}})
+    status = models["s3-keys"].ready()
+    assert status["model"]["sha256"] == server.source()["url"]["sha256"]
+    _answers(models["s3-keys"], server)
+    assert "s3.credentialsSecretRef" in models["s3-wrong"].wait("Staged", "Unauthorized")["message"]
+
+
+@pytest.fixture
+def s3(files_in_cluster: FileServer) -> Iterator[str]:
+    """Address of an S3 server that has the tiny model."""
+    yield s3_pod.start(files_in_cluster)
+    s3_pod.remove(files_in_cluster)

@@ -8,7 +8,7 @@ import pytest
 
 from demo import cluster
 from tests.e2e import audit, operator_pods
-from tests.e2e.conftest import FileServer
+from tests.e2e.conftest import VALUES, FileServer
 from tests.e2e.container import docker
 from tests.e2e.test_quiet import settle
 from tests.e2e.witness import Model, Witness, eventually
@@ -33,7 +33,7 @@ def upgraded(images: dict[str, str], witness: Witness) -> Iterator[str]:
             new,
         )
     yield new
-    cluster.install(images)
+    cluster.install(images, values=VALUES)
 
 
 def test_the_models_pods_stay(
@@ -47,7 +47,7 @@ def test_the_models_pods_stay(
     settle()
     pods = {pod["metadata"]["uid"] for pod in served.pods()}
     leader, since = operator_pods.leader(witness), audit.now()
-    cluster.install({**images, "operator": upgraded})
+    cluster.install({**images, "operator": upgraded}, values=VALUES)
 
     def taken_over() -> None:
         assert operator_pods.leader(witness) != leader

@@ -79,6 +79,11 @@ class Witness:
         )
         return created
 
+    def secret(self, name: str, namespace: str, data: dict[str, str]) -> None:
+        """Make a Secret of this content."""
+        meta = {"name": name, "namespace": namespace}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data})
+
     def merge(self, kind: str, name: str, namespace: str, patch: Object) -> None:
         """Edit some fields, as a hand with `kubectl edit` would."""
         self._of(kind).patch(body=patch, name=name, namespace=namespace, content_type="application/merge-patch+json")
