@@ -80,6 +80,8 @@ def _node_paths(text: str) -> tuple[str, ...]:
     for path in paths:
         if path == "/" or not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//"):
             raise ConfigError(f"NODE_PATHS: {path!r} is not an absolute path without . or .. or a slash at its end")
+        if around := next((other for other in paths if path.startswith(f"{other}/")), None):
+            raise ConfigError(f"NODE_PATHS: {path!r} is in {around!r}, where each folder is a namespace's; choose one")
     return paths
 
 

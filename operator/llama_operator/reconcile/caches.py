@@ -24,9 +24,9 @@ PRESSURE = frozenset({Reason.DISK_FULL, Reason.QUOTA_EXCEEDED})
 
 @dataclass(frozen=True)
 class Volume:
-    """A claim of a namespace, or a folder of one node; `namespace` is empty for the latter, which all share."""
+    """What one namespace has of it: a claim, or its part of a folder of one node."""
 
-    namespace: str = ""
+    namespace: str
     claim_name: str = ""
     node_path: str = ""
     node: str = ""
@@ -34,10 +34,9 @@ class Volume:
 
 @dataclass(frozen=True)
 class Pressure:
-    """A stager on `node` needs `need` bytes (0: nobody knows) to go on; `attempt` tells its failures apart."""
+    """A stager needs `need` bytes (0: nobody knows) to go on; `attempt` tells its failures apart."""
 
     volume: Volume
-    node: str
     attempt: str
     need: int = 0
 
@@ -51,14 +50,15 @@ def used(model: LlamaModel | None, deployment: Object, observed: Sequence[Object
     serving = ahead.served(deployment)
     caches = [_of(model.spec.storage if model else None), _of(serving.storage if serving else None)]
     for cache in filter(None, caches):
+        namespace = model.namespace if model else deployment["metadata"]["namespace"]
         if cache.claim_name:
-            namespace = model.namespace if model else deployment["metadata"]["namespace"]
             links = found.setdefault(_claim(namespace, cache), set())
             links |= _links(model) | links_of([deployment] if deployment else []) | links_of(observed)
         for pod in observed:
             node = pod.get("spec", {}).get("nodeName")
             if cache.node_path and node:
-                found.setdefault(Volume(node_path=cache.node_path, node=node), set()).update(links_of([pod]))
+                volume = Volume(namespace, node_path=cache.node_path, node=node)
+                found.setdefault(volume, set()).update(links_of([pod]))
     return found
 
 
@@ -80,15 +80,16 @@ def live(models: Iterable[Object], others: Iterable[Object]) -> set[str]:
     return names
 
 
-def sharing(models: Iterable[Object], volume: Volume) -> list[Object]:
-    """The LlamaModels whose specs name this volume."""
-    found = []
-    for raw in models:
-        cache = _cache(raw)
-        same = volume.namespace in ("", raw["metadata"]["namespace"])
-        if cache and same and _is(cache, volume):
-            found.append(raw)
-    return found
+def node_of(claim_name: str, observed: Iterable[Object]) -> str:
+    """A node that has the claim, by the pods that use it: best where one is ready. Empty if there is none."""
+    found: list[tuple[bool, str, str]] = []
+    for pod in observed:
+        spec, status = pod.get("spec", {}), pod.get("status", {})
+        claims = [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in spec.get("volumes", [])]
+        if claim_name in claims and spec.get("nodeName") and status.get("phase") not in ("Succeeded", "Failed"):
+            ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+            found.append((not ready, pod["metadata"]["name"], spec["nodeName"]))
+    return min(found)[2] if found else ""
 
 
 def of(model: LlamaModel) -> Cache | None:
@@ -108,8 +109,9 @@ def quota(model: LlamaModel) -> int:
 
 
 def keeps(models: Iterable[Object], volume: Volume) -> bool:
-    """Whether somebody who uses the volume wants what is unused to stay."""
-    return any(cache.when_unused == "Keep" for cache in map(_cache, sharing(models, volume)) if cache)
+    """Whether somebody who uses the volume wants what is unused to stay. `models` are those of its namespace."""
+    caches = filter(None, map(_cache, models))
+    return any(cache.when_unused == "Keep" for cache in caches if _is(cache, volume))
 
 
 def pressure(model: LlamaModel, observed: Sequence[Object]) -> Pressure | None:
@@ -119,19 +121,20 @@ def pressure(model: LlamaModel, observed: Sequence[Object]) -> Pressure | None:
     """
     wanted = model.spec.storage
     for pod in observed if wanted else ():
-        told, node = pods.failure(pod), pod.get("spec", {}).get("nodeName", "")
+        told = pods.failure(pod)
         if wanted and told and told[1].reason in PRESSURE:
-            volume = Volume(namespace=model.namespace, claim_name=storage.claim_name(model))
+            volume = Volume(model.namespace, claim_name=storage.claim_name(model))
             if wanted.cache and wanted.cache.node_path:
-                volume = Volume(node_path=wanted.cache.node_path, node=node)
+                node = pod.get("spec", {}).get("nodeName", "")
+                volume = Volume(model.namespace, node_path=wanted.cache.node_path, node=node)
             elif wanted.cache:
                 volume = _claim(model.namespace, wanted.cache)
-            return Pressure(volume, node, told[0], told[1].need)
+            return Pressure(volume, told[0], told[1].need)
     return None
 
 
 def _claim(namespace: str, cache: Cache) -> Volume:
-    return Volume(namespace=namespace, claim_name=cache.claim_name or "")
+    return Volume(namespace, claim_name=cache.claim_name or "")
 
 
 def _links(model: LlamaModel | None) -> set[str]:

@@ -51,12 +51,11 @@ class _Cause(IntEnum):
 
 @dataclass(frozen=True)
 class _Want:
-    """`model` tells where the Job runs. With PRESSURE, `need` are the bytes (0: all that is unused), `node` where."""
+    """`model` tells where the Job runs. With PRESSURE, `need` are the bytes (0: all that is unused)."""
 
     cause: _Cause
     model: LlamaModel
     need: int = 0
-    node: str = ""
 
 
 @dataclass
@@ -143,7 +142,7 @@ class Collector:
             self._attempts.pop(key, None)
         elif pressure.attempt != self._attempts.get(key):
             self._attempts[key] = pressure.attempt
-            self._want(pressure.volume, _Want(_Cause.PRESSURE, model, pressure.need, pressure.node))
+            self._want(pressure.volume, _Want(_Cause.PRESSURE, model, pressure.need))
 
     def _sweep(self, key: Key) -> None:
         use = self._uses.get(key)
@@ -167,20 +166,22 @@ class Collector:
         return self._volumes.setdefault(volume, _Volume(sweep_at=self._started + FIRST_SWEEP))
 
     async def _collect(self, volume: Volume, state: _Volume, want: _Want) -> None:
-        as_of, live = int(self._now()), frozenset(self._live(volume))
+        as_of, models = int(self._now()), self._cache.objects(constants.KIND, volume.namespace)
+        pods = self._cache.objects("Pod", volume.namespace)
+        live = frozenset(self._live(volume, models, pods))
         unused = bool(state.released - live) or want.cause != _Cause.RELEASE
         state.want, state.released = None, set()
         state.free_at = self._clock() + PAUSE_SECONDS
-        kept = want.cause != _Cause.PRESSURE and caches.keeps(self._cache.objects(constants.KIND), volume)
+        kept = want.cause != _Cause.PRESSURE and caches.keeps(models, volume)
         if kept or not unused:
             return
         state.pause = min(2 * state.pause, LAST_PAUSE) if live == state.last else PAUSE_SECONDS
         state.free_at, state.last = self._clock() + state.pause, live
         job = collect_job(
-            namespace=volume.namespace or want.model.namespace,
+            namespace=volume.namespace,
             claim_name=volume.claim_name,
             node_path=volume.node_path,
-            node=volume.node or want.node,
+            node=volume.node or caches.node_of(volume.claim_name, pods),
             live=tuple(sorted(live)),
             as_of=as_of,
             need=want.need,
@@ -206,11 +207,10 @@ class Collector:
         else:
             log.info("collecting", in_use=len(live), **about)
 
-    def _live(self, volume: Volume) -> set[str]:
+    def _live(self, volume: Volume, models: list[Object], pods: list[Object]) -> set[str]:
         """Links that anybody uses who can reach the volume."""
-        scope = volume.namespace or None
-        others = [obj for kind in ("Deployment", "Job", "Pod") for obj in self._cache.objects(kind, scope)]
-        return caches.live(self._cache.objects(constants.KIND, scope), others)
+        others = [obj for kind in ("Deployment", "Job") for obj in self._cache.objects(kind, volume.namespace)]
+        return caches.live(models, [*others, *pods])
 
 
 def _deployment(model: LlamaModel | None, seen: Snapshot) -> Object:

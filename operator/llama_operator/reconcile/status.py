@@ -26,8 +26,11 @@ PERMANENT = conditions.STAGING_FAILURES - {
     Reason.SOURCE_UNREACHABLE,
     Reason.SOURCE_ERROR,
     Reason.STAGING_FAILED,
+    Reason.DISK_FULL,
+    Reason.QUOTA_EXCEEDED,
 } | {Reason.IMAGE_VOLUME_UNSUPPORTED}
-"""Staging failures that trying again will not mend. (The kubelet does try again, with growing pauses.)"""
+"""Staging failures that trying again will not mend; a want of room it may, for unused files are being collected. (The
+kubelet does try again, with growing pauses.)"""
 
 
 IN_PLACE = (Reason.STAGED, Reason.FILES_DIFFER)

@@ -17,8 +17,10 @@ from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.staging import RESOURCES, literal
 
 CONTAINER_NAME = "collect"
-DEADLINE_SECONDS = 3600
-"""For a node that is away. What is collected later is asked for by another Job."""
+DEADLINE_SECONDS = 600
+"""Ends a Job whose list is older than `stage.collect.MARGIN_SECONDS`, also one that waited for its node: if the
+operator's clock is ahead, links that were staged after the list was made would look unused. The cluster measures this
+by its own clock; the collector could not tell, for `as_of` is of the wrong one. What is left, the next Job takes."""
 DONE_SECONDS = 3600
 ANYWHERE = Pod()
 
@@ -40,7 +42,8 @@ def collect_job(
     quota: int = 0,
     placement: Pod = ANYWHERE,
 ) -> dict[str, Any]:
-    """Exactly one of `claim_name` and `node_path` is set, and `node` with the latter.
+    """Exactly one of `claim_name` and `node_path` is set. `node` is where it must run: always set with the latter, and
+    for a claim if a pod there has it mounted, for no other node may be able to.
 
     `live`: names of the links that are in use as of `as_of` (Unix time, seconds). `need`: bytes to make free, on the
     volume and below `quota` (bytes, 0 for none), least recently staged first; 0 removes all that is unused. `bucket`
@@ -49,13 +52,13 @@ def collect_job(
     """
     cache = Cache(claim_name=claim_name or None, node_path=node_path or None)
     request = Collect(ROOT, live, as_of, "Keep" if need else "Delete", need, quota)
-    text = msgspec.json.encode(request).decode()
+    text, part = msgspec.json.encode(request).decode(), storage.sub_path(cache, namespace)
     container = {
         "name": CONTAINER_NAME,
         "image": config.stage_image,
         "command": ["python", "-m", "llama_operator.stage.collect"],
         "args": [literal(text[start : start + _ARGUMENT]) for start in range(0, len(text), _ARGUMENT)],
-        "volumeMounts": [{"name": "models", "mountPath": ROOT}],
+        "volumeMounts": [{"name": "models", "mountPath": ROOT} | ({"subPath": part} if part else {})],
         "resources": RESOURCES,
         "securityContext": CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -71,7 +74,7 @@ def collect_job(
         constants.COMPONENT_LABEL: constants.COLLECTOR,
         constants.MANAGED_BY_LABEL: constants.MANAGED_BY,
     }
-    volume = digest([namespace if claim_name else "", claim_name, node_path, node])
+    volume = digest([claim_name, node_path, node if node_path else ""])
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -36,7 +36,7 @@ class File:
 
 def files(model: LlamaModel) -> list[File]:
     """The model's file first, then those of projector, adapters and draft."""
-    return [_file(model.namespace, *wanted) for wanted in sources(model.spec)]
+    return [_file(*wanted) for wanted in sources(model.spec)]
 
 
 def downloads(model: LlamaModel) -> list[File]:
@@ -44,34 +44,31 @@ def downloads(model: LlamaModel) -> list[File]:
     return [file for file in files(model) if file.links]
 
 
-def _file(namespace: str, role: str, field: str, source: Source) -> File:
+def _file(role: str, field: str, source: Source) -> File:
     if source.volume:
         return File(role, field, source, f"/volumes/{role}/{source.volume.path}", ())
     if source.oci:
         return File(role, field, source, f"/images/{role}/{source.oci.path}", ())
-    names = _links(source, namespace)
+    names = _links(source)
     return File(role, field, source, f"{ROOT}/{names[0]}", names)
 
 
-def _links(source: Source, namespace: str) -> tuple[str, ...]:
+def _links(source: Source) -> tuple[str, ...]:
     """Not named after the Secrets: the same file by another token is the same file.
 
-    But what only some may read must not be found by another namespace that shares a folder of the node. So the
-    namespace is part of the name where there is a Secret, and for S3, where the pod's own identity may be the key.
+    Who has no token finds it all the same, so a volume is never of more than one namespace.
     """
-    public, secret = _without_secrets(source)
-    stem = digest([public, namespace] if secret or source.s3 else public)
+    stem = digest(_without_secrets(source))
     parts = _parts(source)
     if not parts:
         return (f"{stem}.gguf",)
     return tuple(f"{stem}-{number:05}-of-{parts:05}.gguf" for number in range(1, parts + 1))
 
 
-def _without_secrets(source: Source) -> tuple[dict[str, Any], bool]:
+def _without_secrets(source: Source) -> dict[str, Any]:
     (kind, member) = next((k, v) for k, v in msgspec.structs.asdict(source).items() if v is not None)
     given = [name for name in _SECRETS if getattr(member, name, None)]
-    public = msgspec.structs.replace(member, **dict.fromkeys(given))
-    return {kind: msgspec.to_builtins(public)}, bool(given)
+    return {kind: msgspec.to_builtins(msgspec.structs.replace(member, **dict.fromkeys(given)))}
 
 
 def _parts(source: Source) -> int:

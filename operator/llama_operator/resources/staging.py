@@ -60,7 +60,7 @@ def _source(file: File) -> api.Url | api.HuggingFace | api.S3 | api.InPlace:
         return api.Url(source.url.url, folder if source.url.headers_secret_ref else "")
     if source.hugging_face:
         hub = source.hugging_face
-        token = f"{folder}/token" if hub.token_secret_ref else ""
+        token = f"{folder}/{hub.token_secret_ref.key}" if hub.token_secret_ref else ""
         return api.HuggingFace(hub.endpoint, hub.repo, hub.revision, hub.file or "", hub.quantization or "", token)
     if source.s3:
         s3 = source.s3

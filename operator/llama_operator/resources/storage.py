@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from llama_operator.api.types import Cache, LlamaModel, SpecError
@@ -49,17 +48,29 @@ def shared(cache: Cache) -> Object:
     return {"hostPath": {"path": cache.node_path, "type": "Directory"}}
 
 
+def sub_path(cache: Cache | None, namespace: str) -> str:
+    """What of the volume is mounted, empty for all of it: of a folder of the node a namespace sees only its own part.
+
+    The kubelet makes it where it is missing, with the mode of the folder it is in, for root
+    (k8s.io/kubernetes pkg/kubelet/kubelet_pods.go, makeMounts; pkg/volume/util/subpath, SafeMakeDir).
+    """
+    return namespace if cache and cache.node_path else ""
+
+
 def check(model: LlamaModel, config: Config) -> None:
-    """Raises `SpecError` for a folder of the nodes that the platform has not given to models."""
+    """Raises `SpecError` for a folder of the nodes that the platform has not given to models.
+
+    One below is not given with it: it may be a namespace's, who could put a link there that leads anywhere on the node.
+    """
     storage = model.spec.storage
     path = storage.cache.node_path if storage and storage.cache else None
-    if path is None or any(PurePosixPath(path).is_relative_to(allowed) for allowed in config.node_paths):
+    if path is None or path in config.node_paths:
         return
     allowed = ", ".join(config.node_paths) or "none"
     raise SpecError(
         "spec.storage.cache.nodePath",
-        f"it must be at or below a folder that the operator was installed with ({allowed}); choose one, use claimName, "
-        "or add it to nodePaths in the chart's values",
+        f"it must be a folder that the operator was installed with ({allowed}); choose one, use claimName, or add it "
+        "to nodePaths in the chart's values",
     )
 
 

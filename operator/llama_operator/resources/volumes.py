@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_operator.api.types import LlamaModel, Source
 from llama_operator.resources.files import ROOT, File, downloads, files
-from llama_operator.resources.storage import staged
+from llama_operator.resources.storage import staged, sub_path
 
 Object = dict[str, Any]
 
@@ -22,6 +22,7 @@ class _Mount:
     path: str
     name: str
     volume: Object
+    sub_path: str = ""
 
 
 def volumes(model: LlamaModel) -> list[Object]:
@@ -46,11 +47,13 @@ def secrets_folder(file: File) -> str:
 
 
 def _mounted(mount: _Mount, *, read_only: bool) -> Object:
-    return {"name": mount.name, "mountPath": mount.path} | ({"readOnly": True} if read_only else {})
+    part = {"subPath": mount.sub_path} if mount.sub_path else {}
+    return {"name": mount.name, "mountPath": mount.path, **part} | ({"readOnly": True} if read_only else {})
 
 
 def _data(model: LlamaModel) -> list[_Mount]:
-    found = [_Mount(ROOT, _STAGED, staged(model))] if downloads(model) else []
+    cache = model.spec.storage.cache if model.spec.storage else None
+    found = [_Mount(ROOT, _STAGED, staged(model), sub_path(cache, model.namespace))] if downloads(model) else []
     for file in files(model):
         name = file.role.replace("/", "-")
         if file.source.volume:
@@ -80,18 +83,20 @@ def _secrets(model: LlamaModel) -> Iterator[_Mount]:
 
 
 def _projected(source: Source) -> list[Object]:
-    """The Secret's keys as files of a name that the stager knows; headers keep theirs."""
+    """The Secret's keys as files.
+
+    All are optional: a pod whose files are staged starts without them, and the stager says what it misses if it has to
+    ask the source. The kubelet would retry for ever, and tell only in an event.
+    """
     hub, url, s3 = source.hugging_face, source.url, source.s3
     if hub and hub.token_secret_ref:
-        return [_items(hub.token_secret_ref.name, {hub.token_secret_ref.key: "token"})]
+        return [_items(hub.token_secret_ref.name, hub.token_secret_ref.key)]
     if url and url.headers_secret_ref:
-        return [{"name": url.headers_secret_ref.name}]
+        return [{"name": url.headers_secret_ref.name, "optional": True}]
     if s3 and s3.credentials_secret_ref:
-        name = s3.credentials_secret_ref.name
-        needed = _items(name, {key: key for key in ("accessKeyID", "secretAccessKey")})
-        return [needed, {**_items(name, {"sessionToken": "sessionToken"}), "optional": True}]
+        return [_items(s3.credentials_secret_ref.name, "accessKeyID", "secretAccessKey", "sessionToken")]
     return []
 
 
-def _items(name: str, paths: dict[str, str]) -> Object:
-    return {"name": name, "items": [{"key": key, "path": path} for key, path in paths.items()]}
+def _items(name: str, *keys: str) -> Object:
+    return {"name": name, "items": [{"key": key, "path": key} for key in keys], "optional": True}

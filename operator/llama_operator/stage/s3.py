@@ -125,12 +125,12 @@ def bucket(source: staging.S3, secrets: Secrets, environment: Mapping[str, str])
 def _credential(source: staging.S3, secrets: Secrets) -> S3Credential | None:
     if not source.credentials:
         return None
-    folder = Path(source.credentials)
+    folder, field = Path(source.credentials), "s3.credentialsSecretRef"
     names = {file.name for file in secrets.folder(folder)}
     return {
-        "access_key_id": secrets.word(folder / "accessKeyID"),
-        "secret_access_key": secrets.word(folder / "secretAccessKey"),
-        "token": secrets.word(folder / "sessionToken") if "sessionToken" in names else None,
+        "access_key_id": secrets.word(folder / "accessKeyID", field),
+        "secret_access_key": secrets.word(folder / "secretAccessKey", field),
+        "token": secrets.word(folder / "sessionToken", field) if "sessionToken" in names else None,
         "expires_at": None,
     }
 

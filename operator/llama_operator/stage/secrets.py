@@ -43,12 +43,17 @@ class Secrets:
             text = text.replace(value, "…")
         return text
 
-    def word(self, path: Path) -> str:
-        """One word from a file: a token, a key. Raises `Failure` (InvalidSource) if there is none, or more."""
-        value = self._read(path)
+    def word(self, path: Path, field: str) -> str:
+        """One word from a file, which is a key of the Secret that `field` of the source names.
+
+        Raises `Failure`: Unauthorized without the Secret or its key, InvalidSource if it holds no word, or more.
+        """
+        value = self._read(path, field)
         if not _VISIBLE.fullmatch(value):
             raise Failure(
-                Reason.INVALID_SOURCE, f"{path.name} is empty, or has blanks or other characters; check the Secret"
+                Reason.INVALID_SOURCE,
+                f"the key {path.name} of the Secret of {field} is empty, or has blanks or other characters that no "
+                "token has; correct it",
             )
         return value
 
@@ -59,32 +64,47 @@ class Secrets:
         except OSError as error:
             raise _unreadable(path, error) from error
 
-    def headers(self, path: Path) -> Mapping[str, str]:
-        """Every file of the folder as a request header. Raises `Failure` (InvalidSource) for what is no header."""
+    def headers(self, path: Path, field: str) -> Mapping[str, str]:
+        """Every file of the folder, the Secret that `field` of the source names, as a request header.
+
+        Raises `Failure`: Unauthorized without the Secret, InvalidSource for what is no header.
+        """
         headers: dict[str, str] = {}
         for file in self.folder(path):
-            name, value = file.name.lower(), self._read(file)
+            name, value = file.name.lower(), self._read(file, field)
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-                raise Failure(Reason.INVALID_SOURCE, f"{file.name} of headersSecretRef is no request header")
+                raise Failure(Reason.INVALID_SOURCE, f"{file.name} of {field} is no request header")
             if name in _OURS or name.startswith("if-"):
-                raise Failure(Reason.INVALID_SOURCE, f"the header {file.name} of headersSecretRef is not yours to set")
+                raise Failure(Reason.INVALID_SOURCE, f"the header {file.name} of {field} is not yours to set")
             if name in headers:
-                raise Failure(Reason.INVALID_SOURCE, f"the header {file.name} is in headersSecretRef twice")
+                raise Failure(Reason.INVALID_SOURCE, f"the header {file.name} is in {field} twice")
             headers[name] = value
+        if not headers:
+            raise _missing(field, "it is empty")
         return headers
 
-    def _read(self, path: Path) -> str:
+    def _read(self, path: Path, field: str) -> str:
         """The content without blanks and newlines around it, which editors leave."""
         try:
             with path.open("rb") as file:
                 content = file.read(_LONGEST + 1)
+        except FileNotFoundError as error:
+            raise _missing(field, f"it has no key {path.name}") from error
         except OSError as error:
             raise _unreadable(path, error) from error
         if len(content) > _LONGEST:
-            raise Failure(Reason.INVALID_SOURCE, f"{path.name} is too long; check the Secret")
+            raise Failure(Reason.INVALID_SOURCE, f"{path.name} of {field} is too long; check the Secret")
         value = content.decode("utf-8", "replace").strip()
         self.remember(value)
         return value
+
+
+def _missing(field: str, otherwise: str) -> Failure:
+    """The Secret is optional for the kubelet, so that a pod whose files are in place starts without it."""
+    return Failure(
+        Reason.UNAUTHORIZED,
+        f"the Secret of {field} does not exist, or {otherwise}; create it (pods see it within two minutes)",
+    )
 
 
 def _unreadable(path: Path, error: OSError) -> Failure:

@@ -72,7 +72,7 @@ class Sources:
         source, sha256 = part.file.source, part.file.sha256 or None
         match source:
             case Url():
-                headers = self._secrets.headers(Path(source.headers)) if source.headers else {}
+                headers = self._secrets.headers(Path(source.headers), "url.headersSecretRef") if source.headers else {}
                 return Remote(split.part(source.url, part.number), sha256, headers=headers)
             case HuggingFace():
                 return self._on_hub(source, part, sha256)
@@ -84,7 +84,7 @@ class Sources:
     def _on_hub(self, source: HuggingFace, part: Part, sha256: str | None) -> Remote:
         repository = (source.endpoint, source.repo, source.revision)
         revision = self._pinned.get(part.file) or self._commits.get(repository, source.revision)
-        token = self._secrets.word(Path(source.token)) if source.token else ""
+        token = self._secrets.word(Path(source.token), "huggingFace.tokenSecretRef") if source.token else ""
         file = HubFile(source.endpoint, source.repo, split.part(source.file, part.number), revision, token)
         if source.quantization:
             projector = part.file.role == "projector"

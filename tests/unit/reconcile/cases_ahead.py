@@ -134,7 +134,7 @@ AHEAD = [
     Case(
         "new source is too large for the quota",
         held(of_job(stage_failed("QuotaExceeded"))),
-        "QuotaExceeded QuotaExceeded Available Exposed Stalled",
+        "QuotaExceeded QuotaExceeded Available Exposed Reconciling",
         NEW,
     ),
     Case(

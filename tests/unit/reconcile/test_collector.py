@@ -23,7 +23,9 @@ Object = dict[str, Any]
 
 JOBS = "/apis/batch/v1/namespaces/team/jobs/"
 NODE_PATH = "/var/cache/models"
+NODE_FOLDER: Object = {"nodePath": NODE_PATH}
 SHARED: Object = {"claimName": "shared"}
+MOUNTED: Object = {"volumes": [{"name": "models", "persistentVolumeClaim": SHARED}]}
 
 
 class World:
@@ -57,7 +59,7 @@ class World:
             "labels": {constants.MODEL_LABEL: model},
             "annotations": {constants.FILES: " ".join(map(link, files))},
         }
-        self.put("Pod", name, {"metadata": meta, "spec": {"nodeName": node}, "status": more}, namespace)
+        self.put("Pod", name, {"metadata": meta, "spec": MOUNTED | {"nodeName": node}, "status": more}, namespace)
 
     def gone(self, kind: str, name: str) -> None:
         self.cache.absent(kind, "team", name)
@@ -313,22 +315,58 @@ class TestPace:
 
 
 class TestNodes:
+    @pytest.mark.parametrize(
+        ("pods", "node"),
+        [
+            ([], None),
+            ([("n1", "Running", True)], "n1"),
+            ([("n1", "Pending", False), ("n2", "Running", True), ("n3", "Running", True)], "n2"),
+            ([("n1", "Succeeded", False), ("n2", "Pending", False)], "n2"),
+            ([("n1", "Failed", False), ("", "Pending", False)], None),
+        ],
+    )
+    async def test_a_claim_is_collected_where_a_pod_has_it(self, world: World, pods: Any, node: str | None) -> None:
+        """Of a ReadWriteOnce claim no other node can mount it."""
+        world.model("a", "one", DELETE)
+        await world.look("a")
+        for number, (name, phase, ready) in enumerate(pods):
+            conditions = [{"type": "Ready", "status": str(ready)}]
+            world.pod(f"a-{number}", "a", "two", node=name, phase=phase, conditions=conditions)
+        world.model("a", "two", DELETE)
+        await world.look("a")
+        affinity = world.jobs[-1]["spec"]["template"]["spec"].get("affinity", {}).get("nodeAffinity", {})
+        terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", [])
+        assert [term["matchFields"][0]["values"] for term in terms] == ([[node]] if node else [])
+
+    async def test_a_pod_with_another_claim_does_not_count(self, world: World) -> None:
+        world.model("a", "one", DELETE | {"claimName": "other"})
+        await world.look("a")
+        world.pod("a-1", "a", "two")
+        world.model("a", "two", DELETE | {"claimName": "other"})
+        await world.look("a")
+        assert "affinity" not in world.jobs[-1]["spec"]["template"]["spec"]
+
     async def test_each_node_is_collected_where_it_is(self, world: World) -> None:
-        cache = {"nodePath": NODE_PATH, "whenUnused": "Delete"}
+        """And each namespace for itself: it has a folder of its own there."""
+        cache = NODE_FOLDER | {"whenUnused": "Delete"}
         world.model("a", "one", cache)
         world.pod("a-1", "a", "one", node="n1")
         world.pod("a-2", "a", "one", node="n2")
-        other = world.model("b", "two", cache, namespace="other")
+        kept = world.model("b", "two", cache)
+        world.model("c", "one", NODE_FOLDER | {"whenUnused": "Keep"}, namespace="other")
+        world.pod("c-1", "c", "one", namespace="other", node="n1")
         await world.look("a")
         world.gone(KIND, "a")
         world.gone("Pod", "a-1")
         world.gone("Pod", "a-2")
         await world.look("a")
-        assert world.live() == {other}
+        assert world.live() == {kept}
+        assert {job["metadata"]["namespace"] for job in world.jobs} == {"team"}
         pods = [job["spec"]["template"]["spec"] for job in world.jobs]
         assert len(pods) == len({job["metadata"]["name"] for job in world.jobs}) == 2
         assert [sum(f'"{node}"' in json.dumps(pod) for pod in pods) for node in ("n1", "n2", "n3")] == [1, 1, 0]
         assert {pod["volumes"][0]["hostPath"]["path"] for pod in pods} == {NODE_PATH}
+        assert {pod["containers"][0]["volumeMounts"][0]["subPath"] for pod in pods} == {"team"}
 
     async def test_a_folder_that_is_not_allowed_is_left_alone(self, world: World) -> None:
         world.model("a", "one", {"nodePath": "/etc", "whenUnused": "Delete"})

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from llama_operator.api.types import parse
 from llama_operator.resources.files import downloads, files
 from llama_operator.resources.staging import links
-from tests.unit.resources.models import model, raw
+from tests.unit.resources.models import model
 
 URL = {"url": {"url": "http://a/m.gguf"}}
 HUB: dict[str, Any] = {"repo": "a/b", "file": "m.gguf"}
@@ -18,10 +17,8 @@ IMAGE = {"oci": {"image": "models:1", "path": "a/m.gguf"}}
 TOKEN = {"tokenSecretRef": {"name": "hf", "key": "token"}}
 
 
-def link(source: Any, namespace: str = "default") -> str:
-    manifest = raw(source=source)
-    manifest["metadata"]["namespace"] = namespace
-    return links(parse(manifest))
+def link(source: Any) -> str:
+    return links(model(source=source))
 
 
 def test_all_files_with_their_roles() -> None:
@@ -60,16 +57,7 @@ def test_another_source_has_another_link() -> None:
 
 def test_another_secret_is_no_other_file() -> None:
     other = {"tokenSecretRef": {"name": "other", "key": "t"}}
-    assert link({"huggingFace": HUB | TOKEN}) == link({"huggingFace": HUB | other})
-
-
-def test_what_needs_a_secret_is_not_found_by_other_namespaces() -> None:
-    """They may share a folder of the node, and a link that is in place is served without asking the source."""
-    assert link({"huggingFace": HUB}, "a") == link({"huggingFace": HUB}, "b")
-    private = {link({"huggingFace": HUB | TOKEN}, namespace) for namespace in ("a", "b")}
-    assert len(private | {link({"huggingFace": HUB}, "a")}) == 3
-    by_identity = {"s3": {"uri": "s3://abc/m.gguf"}}
-    assert link(by_identity, "a") != link(by_identity, "b")
+    assert link({"huggingFace": HUB | TOKEN}) == link({"huggingFace": HUB | other}) == link({"huggingFace": HUB})
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from llama_operator.api.types import Pod, SpecError, parse
 from llama_operator.resources import build, sources
 from llama_operator.resources.collect import collect_job
 from llama_operator.resources.job import stage_job
+from llama_operator.stage.collect import MARGIN_SECONDS
 from tests.unit.resources.models import CONFIG, UID, expand, model, raw
 
 CACHE: dict[str, Any] = {"storage": {"cache": {"claimName": "cache"}}}
@@ -73,11 +74,28 @@ def test_the_job_is_placed_as_the_servers_are_and_near_them() -> None:
     # What keeps servers apart would keep the stager from the node that has the volume.
     assert made["affinity"].keys() == {"nodeAffinity", "podAffinity"}
     assert made["affinity"]["nodeAffinity"] == NODES
-    [beside] = made["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
-    assert beside["podAffinityTerm"]["labelSelector"]["matchLabels"][constants.COMPONENT_LABEL] == "server"
     assert "topologySpreadConstraints" not in made
     assert "limits" in made["containers"][0]["resources"]
     assert "nvidia.com/gpu" not in made["containers"][0]["resources"]["limits"]
+
+
+def test_the_job_must_be_where_the_models_pods_are_if_there_are_any() -> None:
+    """No other node may be able to mount the volume. Without other pods its own label lets it go anywhere."""
+    servers = next(child for child in build(model(**CACHE), CONFIG) if child["kind"] == "Deployment")["spec"][
+        "template"
+    ]
+    made = job()["spec"]["template"]
+    [beside] = made["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert beside["topologyKey"] == "kubernetes.io/hostname"
+    wanted = beside["labelSelector"]["matchLabels"].items()
+    assert wanted
+    assert wanted <= servers["metadata"]["labels"].items()
+    assert wanted <= made["metadata"]["labels"].items()
+
+
+def test_the_job_is_the_same_for_any_number_of_replicas() -> None:
+    """A Job's template is immutable: one that is under way must not make way for another."""
+    assert job(replicas=0) == job(replicas=1) == job(replicas=3)
 
 
 @pytest.mark.parametrize("name", ["a", "b" * 63, "c" + "-" * 61 + "c", "d" * 39 + "-" + "d" * 20])
@@ -142,9 +160,16 @@ def test_a_collector_is_told_what_is_in_use() -> None:
 def test_a_collector_writes_to_the_cache() -> None:
     made = pod(collect(node_path="/var/models", node="node-1"))
     assert made["volumes"] == [{"name": "models", "hostPath": {"path": "/var/models", "type": "Directory"}}]
-    assert made["containers"][0]["volumeMounts"] == [{"name": "models", "mountPath": "/models"}]
-    [volume] = pod(collect())["volumes"]
-    assert volume["persistentVolumeClaim"] == {"claimName": "cache"}
+    mount = {"name": "models", "mountPath": "/models"}
+    assert made["containers"][0]["volumeMounts"] == [mount | {"subPath": "team-a"}]
+    made = pod(collect())
+    assert made["volumes"][0]["persistentVolumeClaim"] == {"claimName": "cache"}
+    assert made["containers"][0]["volumeMounts"] == [mount]
+
+
+def test_a_collector_never_acts_on_an_old_list() -> None:
+    """Not by its own clock: the operator's may be ahead of it."""
+    assert collect()["spec"]["activeDeadlineSeconds"] <= MARGIN_SECONDS
 
 
 def test_a_collector_goes_where_the_models_may() -> None:
@@ -155,9 +180,10 @@ def test_a_collector_goes_where_the_models_may() -> None:
     assert "topologySpreadConstraints" not in made
 
 
-def test_a_collector_for_a_folder_goes_to_its_node_whatever_is_wrong_with_it() -> None:
+@pytest.mark.parametrize("where", [{"node_path": "/var/models"}, {"claim_name": "cache"}], ids=str)
+def test_a_collector_goes_to_the_node_that_has_the_volume_whatever_is_wrong_with_it(where: Any) -> None:
     placement = msgspec.convert(PLACEMENT, Pod)
-    made = pod(collect(node_path="/var/models", node="node-1", placement=placement))
+    made = pod(collect(**where, node="node-1", placement=placement))
     [term] = made["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term == {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}
     assert made["tolerations"] == [{"operator": "Exists"}]
@@ -167,12 +193,11 @@ def test_a_collector_for_a_folder_goes_to_its_node_whatever_is_wrong_with_it() -
 
 def test_each_volume_and_each_time_has_its_job() -> None:
     folder = {"node_path": "/var/models", "node": "node-1"}
-    jobs = [collect(), collect(bucket=8), collect(namespace="b"), collect(claim_name="b"), collect(**folder)]
+    jobs = [collect(), collect(bucket=8), collect(claim_name="b"), collect(**folder)]
     jobs.append(collect(**folder | {"node": "node-2"}))
     assert len({made["metadata"]["name"] for made in jobs}) == len(jobs)
-    same = [collect(live=()), collect(as_of=5, need=6)]
+    same = [collect(live=()), collect(as_of=5, need=6), collect(node="node-1")]
     assert {made["metadata"]["name"] for made in same} == {jobs[0]["metadata"]["name"]}
-    assert collect(**folder, namespace="b")["metadata"]["name"] == jobs[4]["metadata"]["name"]
 
 
 @pytest.mark.parametrize("before", range(3))

@@ -38,7 +38,7 @@ CACHE = {"storage": {"cache": {"claimName": "cache"}}}
                     **TOKEN,
                 }
             },
-            api.HuggingFace("http://hub", "a/b", "v1", quantization="Q8_0", token="/secrets/model/token"),
+            api.HuggingFace("http://hub", "a/b", "v1", quantization="Q8_0", token="/secrets/model/t"),
         ),
         ({"s3": {"uri": "s3://abc/m"}}, api.S3("s3://abc/m")),
         (
@@ -81,7 +81,7 @@ def test_the_stager_can_read_its_argument() -> None:
 
 
 def test_no_secret_is_named_in_the_argument() -> None:
-    hub = {**HUB, "tokenSecretRef": {"name": "name-of-the-secret", "key": "name-of-the-key"}}
+    hub = {**HUB, "tokenSecretRef": {"name": "name-of-the-secret", "key": "key"}}
     made = container(model(source={"huggingFace": hub}), "image")
     assert "name-of" not in json.dumps(made)
     assert "env" not in made
@@ -98,7 +98,8 @@ def test_progress_is_told_on_the_port_of_the_request() -> None:
     ("path", "allowed", "good"),
     [
         ("/var/models", ("/var/models",), True),
-        ("/var/models/team-a", ("/srv", "/var/models"), True),
+        ("/var/models", ("/srv", "/var/models"), True),
+        ("/var/models/team-a", ("/srv", "/var/models"), False),
         ("/var/models-of-others", ("/var/models",), False),
         ("/var", ("/var/models",), False),
         ("/var/models", (), False),
@@ -110,6 +111,6 @@ def test_folders_of_nodes_are_the_platforms_to_give(path: str, allowed: tuple[st
     if good:
         assert build(made, config)
         return
-    with pytest.raises(SpecError, match="nodePaths in the chart") as caught:
+    with pytest.raises(SpecError, match="to nodePaths in the chart") as caught:
         build(made, config)
     assert caught.value.field == "spec.storage.cache.nodePath"

@@ -24,7 +24,6 @@ def paths(mounts: list[dict[str, Any]], *, writable: bool) -> list[str]:
         ({}, {"emptyDir": {}}),
         ({"storage": {"claim": {"size": "1Gi"}}}, {"persistentVolumeClaim": {"claimName": "tiny-model"}}),
         ({"storage": {"cache": {"claimName": "cache"}}}, {"persistentVolumeClaim": {"claimName": "cache"}}),
-        ({"storage": {"cache": {"nodePath": "/a"}}}, {"hostPath": {"path": "/a", "type": "Directory"}}),
     ],
 )
 def test_staged_files_are_written_by_the_stager_alone(spec: Any, volume: Any) -> None:
@@ -32,6 +31,14 @@ def test_staged_files_are_written_by_the_stager_alone(spec: Any, volume: Any) ->
     assert volumes(made) == [{"name": "models", **volume}]
     assert paths(for_stager(made), writable=True) == ["/models"]
     assert for_server(made) == [{"name": "models", "mountPath": "/models", "readOnly": True}]
+
+
+def test_of_a_folder_of_the_node_a_namespace_has_only_its_own_part() -> None:
+    """All pods run as one user: nothing else would keep one tenant from another's files."""
+    made = model(storage={"cache": {"nodePath": "/a"}}, draft={"source": VOLUME})
+    assert {"name": "models", "hostPath": {"path": "/a", "type": "Directory"}} in volumes(made)
+    for mounts in (for_stager(made), for_server(made)):
+        assert {mount["name"]: mount.get("subPath") for mount in mounts} == {"models": "default", "volume-draft": None}
 
 
 def test_what_is_served_in_place_is_never_written() -> None:
@@ -73,9 +80,9 @@ def test_a_file_that_lies_in_the_cache_itself() -> None:
 SECRETS: list[tuple[Any, Any]] = [
     (
         {"huggingFace": {"repo": "a/b", "file": "m.gguf", "tokenSecretRef": {"name": "s", "key": "hf"}}},
-        [{"secret": {"name": "s", "items": [{"key": "hf", "path": "token"}]}}],
+        [{"secret": {"name": "s", "items": [{"key": "hf", "path": "hf"}], "optional": True}}],
     ),
-    ({"url": {**URL, "headersSecretRef": {"name": "s"}}}, [{"secret": {"name": "s"}}]),
+    ({"url": {**URL, "headersSecretRef": {"name": "s"}}}, [{"secret": {"name": "s", "optional": True}}]),
     (
         {"s3": {"uri": "s3://abc/m", "credentialsSecretRef": {"name": "s"}}},
         [
@@ -85,10 +92,11 @@ SECRETS: list[tuple[Any, Any]] = [
                     "items": [
                         {"key": "accessKeyID", "path": "accessKeyID"},
                         {"key": "secretAccessKey", "path": "secretAccessKey"},
+                        {"key": "sessionToken", "path": "sessionToken"},
                     ],
+                    "optional": True,
                 }
-            },
-            {"secret": {"name": "s", "items": [{"key": "sessionToken", "path": "sessionToken"}], "optional": True}},
+            }
         ],
     ),
 ]
@@ -96,6 +104,7 @@ SECRETS: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("source", "projected"), SECRETS, ids=["hub", "url", "s3"])
 def test_secrets_are_files_of_the_stager(source: Any, projected: Any) -> None:
+    """Optional: a pod whose files are in place starts without them."""
     made = model(source={"url": URL}, adapters=[{"name": "a", "source": source}])
     [_, secret] = volumes(made)
     assert secret == {"name": "secret-adapter-a", "projected": {"sources": projected, "defaultMode": 0o440}}

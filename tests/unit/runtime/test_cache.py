@@ -12,6 +12,7 @@ from llama_operator.runtime.cache import TOMBSTONE_SECONDS, Cache, Key
 
 Object = dict[str, Any]
 KEY = ("team", "qwen")
+CLAIM = {"name": "a", "persistentVolumeClaim": {"claimName": "a"}}
 
 
 def replace(cache: Cache, kind: str, items: list[Object], version: int, namespace: str | None = None) -> set[Key]:
@@ -187,7 +188,12 @@ class TestUnconfirmed:
 
 
 def test_trims_what_nobody_reads_and_leaves_the_original_alone(cache: Cache) -> None:
-    obj = child(5, "qwen-abc", spec={"big": 1, "nodeName": "n1"}, status={"phase": "Running"})
+    obj = child(
+        5,
+        "qwen-abc",
+        spec={"big": 1, "nodeName": "n1", "volumes": [CLAIM, {"name": "b", "emptyDir": {}}]},
+        status={"phase": "Running"},
+    )
     obj["metadata"] |= {
         "managedFields": [{"manager": "a"}],
         "annotations": {"a": "b", "kubectl.kubernetes.io/last-applied-configuration": "…"},
@@ -197,7 +203,7 @@ def test_trims_what_nobody_reads_and_leaves_the_original_alone(cache: Cache) -> 
     assert "managedFields" not in pod["metadata"]
     assert pod["metadata"]["annotations"] == {"a": "b"}
     assert pod["status"] == {"phase": "Running"}
-    assert pod["spec"] == {"nodeName": "n1"}
+    assert pod["spec"] == {"nodeName": "n1", "volumes": [CLAIM]}
     assert "managedFields" in obj["metadata"]
     assert "big" in obj["spec"]
     cache.observe("Deployment", child(6, spec={"replicas": 1}))

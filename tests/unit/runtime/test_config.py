@@ -59,7 +59,7 @@ def test_empty_variables_count_as_absent() -> None:
         ({**STAGE, "WATCH_NAMESPACES": "!team"}, "WATCH_NAMESPACES"),
         *(
             ({**STAGE, "NODE_PATHS": f"/srv/models,{path}"}, "NODE_PATHS")
-            for path in ("models", "/", "//srv", "/srv/", "/srv/../etc", "/srv/./a")
+            for path in ("models", "/", "//srv", "/srv/", "/srv/../etc", "/srv/./a", "/srv", "/srv/models/a")
         ),
     ],
 )

@@ -206,10 +206,11 @@ def test_success_is_not_explained() -> None:
 
 
 def test_credentials_that_are_none(stager: Stager, tmp_path: Path) -> None:
-    for keys, named in (
-        ({"accessKeyID": "a"}, "secretAccessKey"),
-        ({"accessKeyID": "", "secretAccessKey": "b"}, "accessKeyID"),
+    for keys, named, reason in (
+        ({}, "no key accessKeyID", Reason.UNAUTHORIZED),
+        ({"accessKeyID": "a"}, "no key secretAccessKey", Reason.UNAUTHORIZED),
+        ({"accessKeyID": "", "secretAccessKey": "b"}, "accessKeyID", Reason.INVALID_SOURCE),
     ):
         with pytest.raises(Failure, match=named) as caught:
             s3.bucket(S3("s3://bucket/a", credentials=str(stager.secret(**keys))), Secrets(), {})
-        assert caught.value.reason is Reason.INVALID_SOURCE
+        assert caught.value.reason is reason

@@ -76,23 +76,49 @@ def test_headers_that_are_none_or_not_the_users(stager: Stager, server: Server, 
 def test_one_header_twice_is_refused(stager: Stager) -> None:
     folder = stager.secret(Authorization="abcdefgh", authorization="abcdefgh")
     with pytest.raises(Failure, match="twice"):
-        Secrets().headers(folder)
+        Secrets().headers(folder, "url.headersSecretRef")
 
 
-@pytest.mark.parametrize("content", ["", " ", "two words", "a\nb", "tökén", "x" * 70_000])
+@pytest.mark.parametrize("content", ["", " ", "two words", "a\nb", "a\rb", "tökén", "x" * 70_000])
 def test_tokens_that_are_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "token").write_text(content)
-    with pytest.raises(Failure, match="token") as caught:
-        Secrets().word(tmp_path / "token")
+    with pytest.raises(Failure, match=r"token .*huggingFace\.tokenSecretRef") as caught:
+        Secrets().word(tmp_path / "token", "huggingFace.tokenSecretRef")
     assert caught.value.reason is Reason.INVALID_SOURCE
 
 
-def test_a_secret_without_the_key_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="token cannot be read") as caught:
-        Secrets().word(tmp_path / "token")
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_what_an_editor_leaves_at_the_end_is_none_of_it(tmp_path: Path, end: str) -> None:
+    (tmp_path / "token").write_bytes(b"abc" + end.encode())
+    assert Secrets().word(tmp_path / "token", "huggingFace.tokenSecretRef") == "abc"
+
+
+def test_a_secret_that_is_missing_is_told_with_its_place_in_the_spec(tmp_path: Path) -> None:
+    """The kubelet mounts an empty folder then."""
+    with pytest.raises(Failure, match="or it has no key hf; create it") as caught:
+        Secrets().word(tmp_path / "hf", "huggingFace.tokenSecretRef")
+    assert caught.value.reason is Reason.UNAUTHORIZED
+    with pytest.raises(Failure, match=r"the Secret of url\.headersSecretRef does not exist, or it is empty") as caught:
+        Secrets().headers(tmp_path, "url.headersSecretRef")
+    assert caught.value.reason is Reason.UNAUTHORIZED
+
+
+def test_a_secret_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="none cannot be read") as caught:
+        Secrets().headers(tmp_path / "none", "url.headersSecretRef")
     assert caught.value.reason is Reason.INVALID_SOURCE
-    with pytest.raises(Failure, match="none cannot be read"):
-        Secrets().headers(tmp_path / "none")
+
+
+def test_a_secret_is_needed_only_to_ask_the_source(stager: Stager, server: Server, tmp_path: Path) -> None:
+    (empty := tmp_path / "empty").mkdir()
+    server.add("/m.gguf", MODEL)
+    with pytest.raises(Failure, match=r"^spec\.source: the Secret of url\.headersSecretRef does not exist"):
+        stager.url(server.url("/m.gguf"), headers=empty)
+    assert server.requests == []
+    stager.url(server.url("/m.gguf"), headers=stager.secret(Authorization=SECRET))
+    asked = len(server.requests)
+    assert stager.url(server.url("/m.gguf"), headers=empty).sha256 == sha256(MODEL)
+    assert len(server.requests) == asked
 
 
 @given(st.text(alphabet=st.characters(codec="ascii"), min_size=6, max_size=40), st.text(max_size=20))
