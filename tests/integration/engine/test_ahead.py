@@ -36,7 +36,7 @@ def version(place: Place) -> Object:
 
 def answer(place: Place, available: int) -> None:
     """What the Deployment's controller writes, which is not here; the operator has taken it up."""
-    counts = {name: available for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")}
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), available)
     place.server("PATCH", f"{place.deployment}/status", {"status": counts})
 
     def told() -> None:

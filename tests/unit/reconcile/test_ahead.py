@@ -177,7 +177,7 @@ def play(cluster: Cluster, name: str, value: Any) -> None:
 @given(steps=st.lists(STEPS, max_size=25))
 def test_any_order_of_events_comes_to_rest_at_what_the_spec_says(steps: list[tuple[str, Any]]) -> None:
     """`Cluster.look` holds the promise at every write."""
-    cluster = Cluster({"source": source("a"), "storage": CLAIM})
+    cluster = started()
     for name, value in steps:
         play(cluster, name, value)
     for _ in range(SETTLED):
