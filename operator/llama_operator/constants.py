@@ -21,7 +21,10 @@ SERVER = "server"
 STAGER = "stager"
 COLLECTOR = "collector"
 
-# On a Deployment: the sources that its pods serve, and on a Job those that it stages (resources.sources).
+# On a Deployment: what its pod template was made from (resources.served).
+SERVED = f"{GROUP}/served"
+
+# On a Job: the sources that it stages (resources.sources).
 SOURCES = f"{GROUP}/sources"
 
 # On pod templates: names of the links on the volume that the pods use, with blanks between them. They are in use as

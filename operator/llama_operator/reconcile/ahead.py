@@ -1,15 +1,35 @@
-"""Stage first, then roll: which sources the Deployment is built with, and when a Job stages ahead of it. Pure.
+"""Stage first, then roll: what the Deployment is built from, and when a Job stages ahead of it. Pure.
 
-Everything follows from what is there: the Deployment says which sources its template serves, the Job which ones it
-stages, and whether it is complete. So a restart of the operator in the middle of it is no special case.
+Everything follows from what is there: the Deployment says what its pod template was made from (`resources.served`) and
+whether anybody answers, the Job which files it stages, and whether they are complete. So a restart of the operator in
+the middle of it is no special case.
 
-    what the Deployment serves    replicas     Job for the spec's sources    Deployment's sources
-    (there is none)               1 or more    none                          the spec's
-    (there is none)               0            wanted                        the spec's
-    the spec's                    1 or more    none                          the spec's
-    the spec's, or none run       0            wanted                        the spec's
-    others                        1 or more    wanted, not complete yet      those that it has
-    others                        1 or more    complete                      the spec's
+    files that the Deployment serves    spec.replicas    held    Job for the spec's files    pod template
+    (there is none)                     1 or more        -       none                        the spec's
+    (any, or there is none)             0                -       wanted                      the spec's
+    the spec's                          1 or more        -       none                        the spec's
+    others                              1 or more        no      none                        the spec's
+    others                              1 or more        yes     wanted, not complete yet    the one that it has
+    others                              1 or more        yes     complete                    the spec's
+
+The hold is on the whole pod template. It begins only where somebody is served, for otherwise there is nothing to
+protect, and a mistake in the first source would delay its correction. It goes on as long as a Job stages, whatever the
+servers do, for otherwise a node that restarts would put a bad source in a good one's place. So it can end, but not
+flap: a hold makes its Job at once, and without one the spec's files are served, and there is nothing left to hold.
+
+    the spec asks for other files, and              available replicas    a Job stages    held
+    servers answer                                  1 or more             no              begins
+    a rollout is under way, older pods answer       1 or more             no              begins
+    no pod has ever answered, or none can           0                     no              no
+    Recreate is between two pods                    0                     no              no
+    an autoscaler has the Deployment at 0           (does not matter)     no              no
+    servers crash, restart or are scaled to 0       (does not matter)     yes             goes on
+    the files are others again                      (does not matter)     the former      goes on, with a new Job
+    somebody has deleted the Job                    1 or more             no              begins anew
+    somebody has deleted the Job                    0                     no              no
+
+Not held either: a claim that one pod alone can have, and a Deployment that does not say what it was made from, or says
+something that cannot be built any more. It is rolled at once.
 """
 
 from __future__ import annotations
@@ -18,11 +38,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from llama_operator import constants
-from llama_operator.api.types import LlamaModel
+from llama_operator.api.types import LlamaModel, Spec, SpecError
 from llama_operator.config import Config
 from llama_operator.reconcile import jobs
 from llama_operator.resources import build, job, sources
-from llama_operator.resources.sources import Sources
+from llama_operator.resources import served as record
 
 Object = dict[str, Any]
 
@@ -30,53 +50,79 @@ Object = dict[str, Any]
 def desired(model: LlamaModel, config: Config, observed: Sequence[Object]) -> list[Object]:
     """All children of the model, as they should be now. `observed`: its present ones. Raises `SpecError`."""
     children = build(model, config)
-    deployment = _deployment(observed)
-    if not staged_ahead(model, deployment):
+    if not staged_ahead(model, observed):
         return children
-    stager, old = job.stage_job(model, config), held(model, deployment)
-    done = stager_of(model, observed)
+    stager, done, old = job.stage_job(model, config), stager_of(model, observed), held(model, observed)
     if old is not None and not (done and jobs.complete(done)):
-        # With what it serves, and all else of the spec: other changes go through in the meantime.
-        kept = {child["kind"]: child for child in build(sources.put(model, old), config)}
-        children = [kept["Deployment"] if child["kind"] == "Deployment" else child for child in children]
+        try:
+            kept = build(record.put(model, old), config)
+        except SpecError:
+            return children  # the operator was installed anew, without the image or the folder that the old pods have
+        children = _with_template(model, old, children, kept, observed)
     return [*children, stager]
 
 
-def staged_ahead(model: LlamaModel, deployment: Object) -> bool:
-    """Whether a Job is to stage the spec's sources. `deployment` is empty if there is none."""
-    storage = model.spec.storage
-    if storage is None:
+def staged_ahead(model: LlamaModel, observed: Sequence[Object]) -> bool:
+    """Whether a Job is to stage the spec's sources."""
+    if model.spec.storage is None:
         return False  # nothing to share: each pod stages for itself, beside those that serve
-    return model.spec.replicas == 0 or held(model, deployment) is not None
+    return model.spec.replicas == 0 or held(model, observed) is not None
 
 
-def held(model: LlamaModel, deployment: Object) -> Sources | None:
-    """What the running pods serve, if that is not what the spec says and a Job can stage beside them."""
-    storage, old = model.spec.storage, served(deployment)
-    if storage is None or old is None or old.same(sources.of(model)):
+def held(model: LlamaModel, observed: Sequence[Object]) -> Spec | None:
+    """What the pod template is made from, if it must stay until other files are staged beside it."""
+    storage, deployment = model.spec.storage, _deployment(observed)
+    old = served(deployment)
+    if storage is None or old is None or sources.of(old) == sources.of(model.spec):
         return None
-    if model.spec.replicas == 0 or deployment["spec"].get("replicas") == 0:
-        return None  # nobody is served
+    if model.spec.replicas == 0:
+        return None  # nobody is to be served
     if storage.claim and "ReadWriteOncePod" in storage.claim.access_modes:
         return None  # while a server has the volume no other pod can
-    return old
+    return old if _answers(deployment) or _staging(old, observed) else None
 
 
-def served(deployment: Object) -> Sources | None:
-    """What the Deployment's template serves; None if there is no Deployment, or it does not say."""
-    return sources.read((deployment.get("metadata", {}).get("annotations") or {}).get(constants.SOURCES, ""))
+def served(deployment: Object) -> Spec | None:
+    """What the Deployment's template was made from; None if there is no Deployment, or it does not say."""
+    return record.read((deployment.get("metadata", {}).get("annotations") or {}).get(constants.SERVED, ""))
 
 
 def stager_of(model: LlamaModel, observed: Sequence[Object]) -> Object | None:
     """The Job that stages what the spec says, if there is one."""
-    wanted = sources.of(model)
-    for child in observed:
-        if child["kind"] == "Job" and "deletionTimestamp" not in child["metadata"]:
-            found = jobs.staged_by(child)
-            if found and found.same(wanted):
-                return child
-    return None
+    wanted = sources.of(model.spec)
+    return next((child for child in _jobs(observed) if jobs.staged_by(child) == wanted), None)
+
+
+def _answers(deployment: Object) -> bool:
+    """The status is older than the spec for a moment after somebody has scaled to 0."""
+    return deployment["spec"].get("replicas") != 0 and bool(deployment.get("status", {}).get("availableReplicas"))
+
+
+def _staging(old: Spec, observed: Sequence[Object]) -> bool:
+    """Whether a hold has begun: for these files, or for others that the spec asked for before."""
+    return any(jobs.staged_by(child) not in (None, sources.of(old)) for child in _jobs(observed))
+
+
+def _with_template(
+    model: LlamaModel, old: Spec, children: Sequence[Object], kept: Sequence[Object], observed: Sequence[Object]
+) -> list[Object]:
+    """The children with the Deployment of `kept`, and an Ingress to the path below which the servers answer.
+
+    An Ingress that is new waits, if it has another path: for all of its host nobody has asked.
+    """
+    old_ones = {child["kind"]: child for child in kept}
+    waits = not record.same_prefix(model, old) and not any(child["kind"] == "Ingress" for child in observed)
+    return [
+        old_ones[child["kind"]] if child["kind"] in ("Deployment", "Ingress") else child
+        for child in children
+        if not (child["kind"] == "Ingress" and waits)
+    ]
 
 
 def _deployment(observed: Sequence[Object]) -> Object:
     return next((child for child in observed if child["kind"] == "Deployment"), {})
+
+
+def _jobs(observed: Sequence[Object]) -> list[Object]:
+    """Those that nobody has deleted."""
+    return [child for child in observed if child["kind"] == "Job" and "deletionTimestamp" not in child["metadata"]]

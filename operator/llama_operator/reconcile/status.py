@@ -164,8 +164,8 @@ def _see(raw: Object, observed: Observed) -> _Seen:
         deployment=deployment,
         servers=servers,
         current=workload.current_pods(servers, deployment),
-        ahead=model is not None and ahead.staged_ahead(model, deployment),
-        held=model is not None and ahead.held(model, deployment) is not None,
+        ahead=model is not None and ahead.staged_ahead(model, ours),
+        held=model is not None and ahead.held(model, ours) is not None,
         job=job,
         job_pods=stagers.of_a_job(job, observed.pods),
         job_claims=workload.claims(owned | {"Deployment": job or {}}),  # both have a pod template

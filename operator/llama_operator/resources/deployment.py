@@ -7,7 +7,7 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, SpecError
 from llama_operator.config import Config
-from llama_operator.resources import pod, server, sources, staging, storage
+from llama_operator.resources import pod, served, server, staging, storage
 from llama_operator.resources.metadata import child, selector
 from llama_operator.resources.volumes import volumes
 
@@ -16,15 +16,14 @@ STAGING_DEADLINE_SECONDS = 6 * 3600
 
 
 def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
+    made_from = served.written(served.of(model))
     return child(
         model,
         api_version="apps/v1",
         kind="Deployment",
         name=model.name,
-        annotations={
-            constants.REPLICAS: str(model.spec.replicas),
-            constants.SOURCES: sources.written(sources.of(model)),
-        },
+        annotations={constants.REPLICAS: str(model.spec.replicas)}
+        | ({constants.SERVED: made_from} if made_from else {}),
         spec={
             "replicas": model.spec.replicas,
             "revisionHistoryLimit": 3,

@@ -24,7 +24,7 @@ def stage_job(model: LlamaModel, config: Config) -> dict[str, Any]:
     Its name is that of the sources, so a Job for others is another Job. Raises `SpecError` as `build` does.
     """
     storage.check(model, config)
-    files = sources.written(sources.of(model))
+    files = sources.written(sources.of(model.spec))
     template = pod.template(
         model,
         constants.STAGER,

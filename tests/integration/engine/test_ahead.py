@@ -10,6 +10,7 @@ from tests.integration.server import Object
 
 STORED: Object = SPEC | {"storage": {"claim": {"size": "1Gi"}}}
 OTHER: Object = STORED | {"source": {"url": {"url": "http://files/other.gguf"}}}
+ANOTHER_MODEL: Object = OTHER | {"engine": {"args": ["--temp", "0"], "contextSize": 8192}, "image": "localhost/other:1"}
 CACHE: Object = SPEC | {"storage": {"cache": {"claimName": "shared", "whenUnused": "Delete"}}}
 
 
@@ -23,11 +24,34 @@ def served(place: Place) -> str:
     return str(container["args"])
 
 
+def version(place: Place) -> Object:
+    """What tells one pod template from another, and what the Deployment says of it."""
+    deployment = place.get(place.deployment)
+    return {
+        "template": deployment["spec"]["template"],
+        "served": deployment["metadata"]["annotations"]["llama-operator.dev/served"],
+        "generation": deployment["metadata"]["generation"],
+    }
+
+
+def answer(place: Place, available: int) -> None:
+    """What the Deployment's controller writes, which is not here; the operator has taken it up."""
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), available)
+    place.server("PATCH", f"{place.deployment}/status", {"status": counts})
+
+    def told() -> None:
+        status = place.get(f"{place.models}/m").get("status", {})
+        assert status.get("readyReplicas") == available
+
+    eventually(told)
+
+
 def changed(place: Place, start: Start) -> Operator:
     """One source is served, and another is asked for."""
     operator = start().ready()
     place.model(STORED)
     eventually(lambda: place.condition("Ready"))
+    answer(place, 1)
     place.model(OTHER)
 
     def made() -> None:
@@ -73,6 +97,51 @@ def test_what_is_served_stays_until_the_job_is_complete(place: Place, start: Sta
     operator.settle()
     assert operator.writes()["apply", "Job"] == 1
     assert operator.writes()["delete", "Job"] == 1
+
+
+def test_another_model_is_rolled_once_with_all_that_it_needs(place: Place, start: Start) -> None:
+    operator = start().ready()
+    place.model(STORED)
+    eventually(lambda: place.condition("Ready"))
+    answer(place, 1)
+    old = version(place)
+    place.model(ANOTHER_MODEL)
+
+    def made() -> None:
+        assert len(jobs(place)) == 1
+
+    eventually(made)
+    answer(place, 0)  # the node restarts
+    place.model(ANOTHER_MODEL | {"engine": {"slots": 2}})
+    operator.settle(reconciles=1)
+    assert version(place) == old
+    complete(place)
+
+    def rolled() -> None:
+        assert version(place)["generation"] == old["generation"] + 1
+        assert jobs(place) == []
+
+    eventually(rolled)
+    operator.settle()
+    (container,) = version(place)["template"]["spec"]["containers"]
+    assert "--parallel 2" in " ".join(container["args"])
+    assert container["image"] == "localhost/other:1"
+    assert operator.writes()["apply", "Job"] == 1
+    assert operator.writes()["apply", "Deployment"] == 2
+
+
+def test_a_first_source_that_nobody_was_served_is_corrected_at_once(place: Place, start: Start) -> None:
+    operator = start().ready()
+    place.model(STORED)
+    eventually(lambda: place.condition("Ready"))
+    place.model(OTHER)
+
+    def rolled() -> None:
+        assert "other.gguf" in served(place)
+
+    eventually(rolled)
+    operator.settle()
+    assert jobs(place) == []
 
 
 def test_a_restart_meanwhile_writes_nothing(place: Place, start: Start) -> None:

@@ -54,6 +54,7 @@ async def changed(world: World) -> str:
     """A model that serves one source and is told to serve another. Its Job."""
     world.model(**STORED)
     await world.reconcile()
+    world.edit(DEPLOYMENT, status={"replicas": 1, "readyReplicas": 1, "availableReplicas": 1})
     world.model(generation=2, **STORED, **OTHER)
     await world.reconcile()
     (job,) = jobs(world)

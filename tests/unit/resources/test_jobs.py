@@ -49,7 +49,7 @@ def test_the_job_is_the_models() -> None:
     for labels in (made["metadata"]["labels"], made["spec"]["template"]["metadata"]["labels"]):
         assert (labels[constants.MODEL_LABEL], labels[constants.COMPONENT_LABEL]) == ("tiny", "stager")
     told = sources.read(made["metadata"]["annotations"][constants.SOURCES])
-    assert told == sources.of(model(**CACHE))
+    assert told == sources.of(model(**CACHE).spec)
 
 
 def test_the_job_runs_the_stager_of_the_servers() -> None:
@@ -116,8 +116,12 @@ def test_a_job_for_other_sources_has_another_name() -> None:
         job("x" * 62 + "b"),
     ]
     assert len({made["metadata"]["name"] for made in jobs}) == len(jobs)
-    same = job(replicas=5, service={"port": 80}, pod={"nodeSelector": {"disk": "ssd"}})
-    assert job()["metadata"]["name"] == same["metadata"]["name"]
+    same = [
+        job(replicas=5, service={"port": 80}, pod={"nodeSelector": {"disk": "ssd"}}),
+        job(engine={"args": ["--temp", "0"], "contextSize": 8192}, image="a:1", resources={"limits": {"memory": 1}}),
+        job(storage={"cache": {"claimName": "cache", "quota": "1Gi"}}),
+    ]
+    assert {made["metadata"]["name"] for made in same} == {job()["metadata"]["name"]}
 
 
 def test_the_job_goes_on_as_long_as_it_takes() -> None:
