@@ -88,10 +88,10 @@ def test_a_pod_deleted_while_it_stages_is_succeeded_by_one_that_goes_on(
     assert status["state"] == "Ready"
 
     # What was on its way in sockets and buffers when the first pod died is all that may be sent twice.
-    def told() -> None:
+    def all_told() -> None:
         assert server.sent(path(source, server)) >= serve.BIG
 
-    eventually(told, timeout=10)  # the server says so when its answer has ended, and the stager may be faster
+    eventually(all_told, timeout=10)  # the server says so when its answer has ended, and the stager may be faster
     assert server.sent(path(source, server)) <= 1.3 * serve.BIG
 
 
