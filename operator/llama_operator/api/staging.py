@@ -13,6 +13,10 @@ import msgspec
 
 PROGRESS_PATH = "/progress"
 
+MARGIN_SECONDS = 600.0
+"""How far the clocks of operator, nodes and file server may differ: what was staged later than this before the list of
+a `Collect` was made is kept."""
+
 Phase = Literal["waiting", "asking", "checking", "downloading"]
 """`waiting` for another pod's download, `asking` the source, `checking` bytes that are here, `downloading` new ones."""
 

@@ -1,8 +1,8 @@
 """Has unused files removed from shared volumes: by a Job, at the right moments, and not too often.
 
 Each look at a model compares the links it has used with those that it uses now. Those that it has given up are removed,
-if nobody else uses them, where the models say `whenUnused: Delete`; and whatever they say, room is made when a stager
-has none. An operator that was away when a model went has not seen that; so volumes with `Delete` are collected once a
+if nobody else uses them, where the models say `whenUnused: Delete`, and once more a little later; and whatever they
+say, room is made when a stager has none. An operator that was away when a model went has not seen that; so volumes with `Delete` are collected once a
 day as well, beginning an hour after the start: a restart writes nothing.
 
 The list of what is in use must be complete, so this asks for a cache that has listed everything (as all reconciles do).
@@ -19,6 +19,7 @@ from enum import IntEnum
 from typing import Any
 
 from llama_operator import constants
+from llama_operator.api.staging import MARGIN_SECONDS
 from llama_operator.api.types import LlamaModel
 from llama_operator.config import Config
 from llama_operator.kube import errors, kinds
@@ -37,6 +38,8 @@ PAUSE_SECONDS = 60.0
 LAST_PAUSE = 3600.0
 FIRST_SWEEP = 3600.0
 SWEEP_SECONDS = 24 * 3600.0
+AGAIN_SECONDS = MARGIN_SECONDS + PAUSE_SECONDS
+"""After what was given up: a file that had only just been staged is kept the first time."""
 
 log = Log(__name__)
 
@@ -76,6 +79,7 @@ class _Volume:
     free_at: float = 0.0
     pause: float = PAUSE_SECONDS
     last: frozenset[str] | None = None
+    again: tuple[float, LlamaModel] | None = None
 
 
 class Collector:
@@ -110,10 +114,17 @@ class Collector:
         self._press(key, model, seen)
         self._sweep(key)
         for volume, state in list(self._volumes.items()):
+            if state.again and self._clock() >= state.again[0]:
+                self._want(volume, _Want(_Cause.SWEEP, state.again[1]))
+                state.again = None
             if state.want and self._clock() >= state.free_at:
                 await self._collect(volume, state, state.want)
         waiting = [state.free_at for state in self._volumes.values() if state.want]
+        waiting += [at for at, model in self._again() if (model.namespace, model.name) == key]
         return max(min(waiting) - self._clock(), 0.0) if waiting else None
+
+    def _again(self) -> list[tuple[float, LlamaModel]]:
+        return [state.again for state in self._volumes.values() if state.again]
 
     def _release(self, key: Key, model: LlamaModel | None, seen: Snapshot) -> None:
         now = caches.used(model, _deployment(model, seen), seen.pods)
@@ -205,6 +216,8 @@ class Collector:
             again = _Cause.SWEEP if want.cause == _Cause.RELEASE else want.cause  # what was released is known no more
             self._want(volume, replace(want, cause=again))
         else:
+            if want.cause == _Cause.RELEASE:
+                state.again = self._clock() + AGAIN_SECONDS, want.model
             log.info("collecting", in_use=len(live), **about)
 
     def _live(self, volume: Volume, models: list[Object], pods: list[Object]) -> set[str]:

@@ -18,7 +18,7 @@ from llama_operator.resources.staging import RESOURCES, literal
 
 CONTAINER_NAME = "collect"
 DEADLINE_SECONDS = 600
-"""Ends a Job whose list is older than `stage.collect.MARGIN_SECONDS`, also one that waited for its node: if the
+"""Ends a Job whose list is older than `api.staging.MARGIN_SECONDS`, also one that waited for its node: if the
 operator's clock is ahead, links that were staged after the list was made would look unused. The cluster measures this
 by its own clock; the collector could not tell, for `as_of` is of the wrong one. What is left, the next Job takes."""
 DONE_SECONDS = 3600

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from llama_operator.api.staging import Collect, Collected
+from llama_operator.api.staging import MARGIN_SECONDS, Collect, Collected
 from llama_operator.stage import failures, report
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
@@ -35,8 +35,6 @@ from llama_operator.stage.store import LinkNote, Store
 from llama_operator.stage.text import say, size
 from llama_operator.stage.work import LOCK, VOLUME
 
-MARGIN_SECONDS = 600.0
-"""How far the clocks of operator, nodes and file server may differ; what is younger than this is kept."""
 ABANDONED_SECONDS = 86400.0
 """An unfinished download is of use to its pod's next try; after a day without a byte there is none."""
 

@@ -9,12 +9,19 @@ import msgspec
 import pytest
 
 from llama_operator import constants
-from llama_operator.api.staging import Collect
+from llama_operator.api.staging import MARGIN_SECONDS, Collect
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.constants import KIND
 from llama_operator.kube.transport import Answer, Request
-from llama_operator.reconcile.collector import FIRST_SWEEP, LAST_PAUSE, PAUSE_SECONDS, SWEEP_SECONDS, Collector
+from llama_operator.reconcile.collector import (
+    AGAIN_SECONDS,
+    FIRST_SWEEP,
+    LAST_PAUSE,
+    PAUSE_SECONDS,
+    SWEEP_SECONDS,
+    Collector,
+)
 from llama_operator.resources.staging import links
 from llama_operator.runtime.cache import Cache
 from tests.unit.kube.fake_api import FakeAPI, status
@@ -133,6 +140,18 @@ class TestRelease:
         assert world.live() == set()
         await world.look("a")
         assert len(world.jobs) == 1
+
+    async def test_what_was_only_just_staged_goes_a_little_later(self, world: World) -> None:
+        world.model("a", "one", DELETE)
+        await world.look("a")
+        world.gone(KIND, "a")
+        assert await world.look("a") == AGAIN_SECONDS
+        world.model("b", "two", DELETE)
+        assert await world.look("b") is None, "nobody else needs to be looked at again"
+        world.now += AGAIN_SECONDS
+        assert await world.look("a") is None
+        assert len(world.jobs) == 2
+        assert asked(world.jobs[1]).as_of - asked(world.jobs[0]).as_of > MARGIN_SECONDS
 
     async def test_what_others_use_stays(self, world: World) -> None:
         world.model("a", "one", DELETE)

@@ -8,12 +8,11 @@ import msgspec
 import pytest
 
 from llama_operator import constants
-from llama_operator.api.staging import Collect
+from llama_operator.api.staging import MARGIN_SECONDS, Collect
 from llama_operator.api.types import Pod, SpecError, parse
 from llama_operator.resources import build, sources
 from llama_operator.resources.collect import collect_job
 from llama_operator.resources.job import stage_job
-from llama_operator.stage.collect import MARGIN_SECONDS
 from tests.unit.resources.models import CONFIG, UID, expand, model, raw
 
 CACHE: dict[str, Any] = {"storage": {"cache": {"claimName": "cache"}}}

@@ -16,8 +16,8 @@ import httpx
 import msgspec
 import pytest
 
-from llama_operator.api.staging import Collect, Collected
-from llama_operator.stage.collect import MARGIN_SECONDS, parse
+from llama_operator.api.staging import MARGIN_SECONDS, Collect, Collected
+from llama_operator.stage.collect import parse
 from llama_operator.stage.failures import Failure, Reason
 from tests.gguf_files import gguf_file
 from tests.unit.stage.steps import Killed, kill, stopped
