@@ -190,21 +190,21 @@ def test_others_may_add_and_may_not_change(server: Server) -> None:
 
 def test_a_scaler_keeps_its_replicas(server: Server) -> None:
     """As a HorizontalPodAutoscaler does it: an update of the scale subresource, by another field manager."""
-    children = desired(EXAMPLES[0], name="scaled")
+    children = desired(EXAMPLES[0], name="autoscaled")
     carry_out(server, plan(children, []))
     deployment = next(child for child in children if child["kind"] == "Deployment")
     scale = f"{location(deployment)}/scale"
     server("PUT", scale, {**server("GET", scale), "spec": {"replicas": 3}}, manager="kube-controller-manager")
-    assert plan(children, observe(server, "scaled")) == NOTHING
+    assert plan(children, observe(server, "autoscaled")) == NOTHING
 
-    changed = desired(EXAMPLES[0], "scaled", engine={"slots": 2})
-    carry_out(server, plan(changed, observe(server, "scaled")))
+    changed = desired(EXAMPLES[0], "autoscaled", engine={"slots": 2})
+    carry_out(server, plan(changed, observe(server, "autoscaled")))
     after = server("GET", location(deployment))
     assert after["spec"]["replicas"] == 3
     assert "2" in after["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert plan(changed, observe(server, "scaled")) == NOTHING
+    assert plan(changed, observe(server, "autoscaled")) == NOTHING
 
-    wanted = desired(EXAMPLES[0], "scaled", engine={"slots": 2}, replicas=2)
-    carry_out(server, plan(wanted, observe(server, "scaled")))
+    wanted = desired(EXAMPLES[0], "autoscaled", engine={"slots": 2}, replicas=2)
+    carry_out(server, plan(wanted, observe(server, "autoscaled")))
     assert server("GET", location(deployment))["spec"]["replicas"] == 2
-    assert plan(wanted, observe(server, "scaled")) == NOTHING
+    assert plan(wanted, observe(server, "autoscaled")) == NOTHING

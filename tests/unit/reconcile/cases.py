@@ -8,7 +8,7 @@ from typing import Any
 from llama_operator.api.conditions import STAGING_FAILURES, Reason
 from llama_operator.reconcile.evidence import Suspect
 from llama_operator.reconcile.finding import Finding
-from llama_operator.reconcile.status import PERMANENT, Failure, Observed, compute
+from llama_operator.reconcile.status import Failure, Observed, compute
 from tests.unit.reconcile.case import Case
 from tests.unit.reconcile.cases_ahead import AHEAD
 from tests.unit.reconcile.objects import (
@@ -41,6 +41,7 @@ FORBIDDEN = condition("ReplicaFailure", True, reason="FailedCreate", message="vi
 NO_SETS = condition("Progressing", False, reason="ReplicaSetCreateError", message="exceeded quota: few")
 STORAGE: dict[str, Any] = {"storage": {"claim": {"size": "1Gi"}}}
 MINE: dict[str, Any] = {"source": {"volume": {"claimName": "mine", "path": "m.gguf"}}}
+MAY_PASS = {"SourceUnreachable", "SourceError", "StagingFailed", "DiskFull", "QuotaExceeded"}
 UNBOUND = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
 POD = Suspect("Pod", NAME, f"uid-{NAME}")
 CLAIM = Suspect("PersistentVolumeClaim", "tiny-model", "uid-PersistentVolumeClaim")
@@ -154,7 +155,7 @@ CASES = [
         case(
             f"stager: {reason}",
             [stage_failed(reason)],
-            f"{reason} {reason} Pending Exposed {'Stalled' if reason in PERMANENT else 'Reconciling'}",
+            f"{reason} {reason} Pending Exposed {'Reconciling' if reason in MAY_PASS else 'Stalled'}",
         )
         for reason in sorted(STAGING_FAILURES)
     ),
