@@ -2,8 +2,8 @@
 
 Each look at a model compares the links it has used with those that it uses now. Those that it has given up are removed,
 if nobody else uses them, where the models say `whenUnused: Delete`, and once more a little later; and whatever they
-say, room is made when a stager has none. An operator that was away when a model went has not seen that; so volumes with `Delete` are collected once a
-day as well, beginning an hour after the start: a restart writes nothing.
+say, room is made when a stager has none. An operator that was away when a model went has not seen that; so volumes with
+`Delete` are collected once a day as well, beginning an hour after the start: a restart writes nothing.
 
 The list of what is in use must be complete, so this asks for a cache that has listed everything (as all reconciles do).
 A pod of a model that is not in it cannot be: the operator makes the pods. The list is made once for each Job, for it
