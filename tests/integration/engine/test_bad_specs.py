@@ -5,6 +5,7 @@ One operator, many bad models beside good ones. Its log is read at the end: noth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -117,7 +118,8 @@ def test_texts_are_passed_on_as_they_are(place: Place, start: Start) -> None:
     assert server["args"][-len(texts) :] == [text.replace("$", "$$") for text in texts]
     assert [variable["value"] for variable in server["env"]] == texts
     assert "command" not in server, "the image's own entry point, and no shell, gets them"
-    assert "http://files/$$(HOME)/{{x}}/`id`/';rm/m.gguf" in stage["args"]
+    (asked,) = stage["args"]
+    assert json.loads(asked)["files"][0]["source"]["url"] == "http://files/$$(HOME)/{{x}}/`id`/';rm/m.gguf"
     annotated = [deployment["spec"]["template"], place.get(place.service), place.get(place.ingress)]
     for obj in annotated:
         assert obj["metadata"]["annotations"].items() >= annotations.items()
@@ -131,9 +133,10 @@ def test_a_path_in_a_volume_is_passed_on_as_it_is(place: Place, start: Start) ->
     place.model({"source": {"volume": {"claimName": "models", "path": path}}})
     eventually(lambda: place.condition("Ready"))
     pod = place.get(place.deployment)["spec"]["template"]["spec"]
-    literal = f"/models/{path}".replace("$", "$$")
-    for container in (*pod["initContainers"], *pod["containers"]):
-        assert literal in container["args"]
+    literal = f"/volumes/model/{path}".replace("$", "$$")
+    (stage,), (server,) = pod["initContainers"], pod["containers"]
+    assert json.loads(stage["args"][0])["files"][0]["path"] == literal
+    assert literal in server["args"]
     operator.settle()
     assert operator.writes()["apply", "Deployment"] == 1
     assert_no_surprise(operator)

@@ -43,7 +43,7 @@ def test_each_decision_is_one_line_with_the_model_and_the_reason(place: Place, s
     assert told[("applied", "Deployment", "absent")] == 1
     assert told[("applied", "Service", "absent")] == 2
     assert told[("applied", "Service", "drifted")] == 1
-    assert told[("deleted", "Ingress", "not in the spec any more")] == 1
+    assert told[("deleted", "Ingress", "not wanted any more")] == 1
     assert sum(count for (message, _, _), count in told.items() if message == "deleted") == 1
     for line in lines(operator):
         if line["logger"].startswith("llama_operator.reconcile"):

@@ -41,6 +41,7 @@ class World:
         self._operator: Operator | None = None
         self._started_at = 0
         self._frozen = False
+        self._killed: Operator | None = None
         self._unseeing = False
         self._missed = False
         self._kept: list[tuple[str, str, str, Edit]] = []
@@ -194,7 +195,9 @@ class World:
         else:
             code = operator.stop(STOP_SECONDS)
             too_early = code == -signal.SIGTERM and self.log.stat().st_size == self._started_at
-            assert code == 0 or too_early, f"told to stop, the operator has ended with {code}"
+            # Its last write may be the one at which it was to be killed.
+            killed = code == -signal.SIGKILL and self._killed is operator
+            assert code == 0 or too_early or killed, f"told to stop, the operator has ended with {code}"
 
     def _signal(self, number: signal.Signals) -> None:
         if self._operator and self._operator.alive():
@@ -208,6 +211,7 @@ class World:
             left[0] -= 1
             if operator and left[0] == 0:
                 self.counts["killed at a write"] += 1
+                self._killed = operator
                 operator.kill()
 
         self.proxy.on_write = kill
