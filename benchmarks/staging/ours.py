@@ -10,13 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-from llama_operator.stage import remote
 from llama_operator.stage.context import Context
-from llama_operator.stage.fetch import Fetch
-from llama_operator.stage.partial import Partial
-from llama_operator.stage.remote import Remote
-from llama_operator.stage.room import Room
-from llama_operator.stage.work import Work
+from llama_operator.stage.store.room import Room
+from llama_operator.stage.store.work import Work
+from llama_operator.stage.transfer import remote
+from llama_operator.stage.transfer.fetch import Fetch
+from llama_operator.stage.transfer.partial import Partial
+from llama_operator.stage.transfer.remote import Remote
 
 
 def main(url: str, sha256: str, folder: str) -> None:

@@ -16,7 +16,7 @@ from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gauge import Gauge
 from llama_operator.stage.progress import serving
 from llama_operator.stage.request import parse
-from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.source.secrets import Secrets
 from llama_operator.stage.stager import stage
 from llama_operator.stage.text import say
 

@@ -28,12 +28,12 @@ from llama_operator.stage import failures, report
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import TEMPORARY, read_note
-from llama_operator.stage.layout import is_digest, links
-from llama_operator.stage.room import Ledger, drop_idle, survey
-from llama_operator.stage.secrets import Secrets
-from llama_operator.stage.store import LinkNote, Store
+from llama_operator.stage.source.secrets import Secrets
+from llama_operator.stage.store.layout import is_digest, links
+from llama_operator.stage.store.room import Ledger, drop_idle, survey
+from llama_operator.stage.store.store import LinkNote, Store
+from llama_operator.stage.store.work import LOCK, VOLUME
 from llama_operator.stage.text import say, size
-from llama_operator.stage.work import LOCK, VOLUME
 
 ABANDONED_SECONDS = 86400.0
 """An unfinished download is of use to its pod's next try; after a day without a byte there is none."""

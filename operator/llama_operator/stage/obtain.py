@@ -14,15 +14,15 @@ import httpx
 from llama_operator.stage import failures, verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure
-from llama_operator.stage.fetch import Fetch
 from llama_operator.stage.files import read_note, write_note
-from llama_operator.stage.gguf import Header
-from llama_operator.stage.partial import Partial
-from llama_operator.stage.remote import Remote
-from llama_operator.stage.room import RESERVE, Room
-from llama_operator.stage.store import Published, Store
+from llama_operator.stage.gguf.header import Header
+from llama_operator.stage.store.room import RESERVE, Room
+from llama_operator.stage.store.store import Published, Store
+from llama_operator.stage.store.work import Done
 from llama_operator.stage.text import redact
-from llama_operator.stage.work import Done
+from llama_operator.stage.transfer.fetch import Fetch
+from llama_operator.stage.transfer.partial import Partial
+from llama_operator.stage.transfer.remote import Remote
 
 
 def obtain(

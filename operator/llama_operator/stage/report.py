@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from llama_operator.api.staging import Failed, Report, Staged
 from llama_operator.stage.failures import Failure
-from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.source.secrets import Secrets
 from llama_operator.stage.text import one_line, say
 
 MESSAGE_BYTES = 4096

@@ -13,8 +13,8 @@ import httpx
 import msgspec
 
 from llama_operator.api.staging import S3, File, HuggingFace, InPlace, Request, Url
-from llama_operator.stage import s3, split
 from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.source import s3, split
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ROLE = re.compile(r"model|projector|draft|adapter/[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")

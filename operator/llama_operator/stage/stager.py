@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llama_operator.api.staging import File, InPlace, Report, Request, Staged
-from llama_operator.stage import failures, gguf_role, split, verify
+from llama_operator.stage import failures, verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.gguf import Header
+from llama_operator.stage.gguf import role as gguf_role
+from llama_operator.stage.gguf.header import Header
 from llama_operator.stage.obtain import obtain
-from llama_operator.stage.secrets import Secrets
-from llama_operator.stage.sources import Part, Sources
-from llama_operator.stage.store import Store
+from llama_operator.stage.source import split
+from llama_operator.stage.source.secrets import Secrets
+from llama_operator.stage.source.sources import Part, Sources
+from llama_operator.stage.store.store import Store
 from llama_operator.stage.text import size
 
 

@@ -7,10 +7,10 @@ import os
 import stat
 from pathlib import Path
 
-from llama_operator.stage import gguf
 from llama_operator.stage.context import Context
-from llama_operator.stage.digest import BLOCK
 from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.gguf import header as gguf
+from llama_operator.stage.transfer.digest import BLOCK
 
 
 def structure(path: Path) -> tuple[gguf.Header, int]:

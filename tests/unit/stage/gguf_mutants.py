@@ -6,7 +6,7 @@ import random
 import struct
 from dataclasses import dataclass
 
-from llama_operator.stage.gguf_types import ARRAY, BYTES, SCALARS, STRING, TENSOR_BLOCKS
+from llama_operator.stage.gguf.types import ARRAY, BYTES, SCALARS, STRING, TENSOR_BLOCKS
 
 _EDGES = (0, 1, 2, 3, 8, 31, 32, 33, 63, 64, 65, 255, 256, 4096, 65535, 65536, 1 << 20)
 _EXTREMES = tuple(

@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from llama_operator.stage.context import Context, Policy
-from llama_operator.stage.pace import Pace
+from llama_operator.stage.transfer.pace import Pace
 from tests.unit.stage.ranges import Ask, RangeServer, Reply
 from tests.unit.stage.support import Stager
 

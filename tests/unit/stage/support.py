@@ -17,11 +17,11 @@ from urllib.parse import unquote
 import msgspec
 
 from llama_operator.api.staging import S3, File, HuggingFace, InPlace, Report, Request, Staged, Url
-from llama_operator.stage import split
 from llama_operator.stage.context import Context, Policy
 from llama_operator.stage.gauge import Gauge
 from llama_operator.stage.request import parse
-from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.source import split
+from llama_operator.stage.source.secrets import Secrets
 from llama_operator.stage.stager import stage
 
 MIB = 1 << 20

@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from llama_operator.stage import body, remote
 from llama_operator.stage.context import Policy
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.fetch import Fetch
-from llama_operator.stage.partial import Partial
-from llama_operator.stage.room import Room
-from llama_operator.stage.work import Work
+from llama_operator.stage.store.room import Room
+from llama_operator.stage.store.work import Work
+from llama_operator.stage.transfer import body, remote
+from llama_operator.stage.transfer.fetch import Fetch
+from llama_operator.stage.transfer.partial import Partial
 from tests.gguf_files import gguf_file
 from tests.unit.stage.ranges import Ask, Reply, serving
 from tests.unit.stage.support import MIB, Stager, sha256

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from llama_operator.stage.chunks import Chunks, Claim
+from llama_operator.stage.transfer.chunks import Chunks, Claim
 
 SIZE = 10
 

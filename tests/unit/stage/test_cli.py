@@ -14,7 +14,7 @@ from llama_operator.api.staging import Progress, Report, Staged
 from llama_operator.stage import cli, report
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gauge import Gauge
-from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.source.secrets import Secrets
 from llama_operator.stage.text import one_line, redact, size
 
 ROLE = "adapter/" + "x" * 63

@@ -8,9 +8,9 @@ import struct
 import gguf as reference
 import pytest
 
-from llama_operator.stage import gguf
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.gguf_types import FILE_TYPES, NEWEST_TENSOR_TYPE, TENSOR_BLOCKS
+from llama_operator.stage.gguf import header as gguf
+from llama_operator.stage.gguf.types import FILE_TYPES, NEWEST_TENSOR_TYPE, TENSOR_BLOCKS
 from tests.gguf_files import F32, Q8_0, array, entry, gguf_file, head, tensor, text
 
 SMALL = gguf_file(256)

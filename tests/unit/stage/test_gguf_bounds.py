@@ -17,10 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_operator.stage import gguf, gguf_cursor, verify
+from llama_operator.stage import verify
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.gguf_tensors import MAX_TENSORS
-from llama_operator.stage.gguf_types import TENSOR_BLOCKS
+from llama_operator.stage.gguf import cursor as gguf_cursor
+from llama_operator.stage.gguf import header as gguf
+from llama_operator.stage.gguf.tensors import MAX_TENSORS
+from llama_operator.stage.gguf.types import TENSOR_BLOCKS
 from tests.gguf_files import F32, array, entry, gguf_file, head, tensor, text
 from tests.unit.stage.gguf_mutants import mutant
 from tests.unit.stage.gguf_oracles import running
@@ -156,7 +158,7 @@ _LATER = re.compile(
 def newer_types(data: bytes) -> bool:
     """Whether the file is only accepted because it may hold a type we do not know."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llama_operator.stage.gguf_tensors.MAX_NEW_TYPES", 0)
+        patch.setattr("llama_operator.stage.gguf.tensors.MAX_NEW_TYPES", 0)
         return isinstance(judge(data), Failure)
 
 

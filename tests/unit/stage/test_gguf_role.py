@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from llama_operator.stage.gguf import Header
-from llama_operator.stage.gguf_role import kind, role_mismatch, split_mismatch
+from llama_operator.stage.gguf.header import Header
+from llama_operator.stage.gguf.role import kind, role_mismatch, split_mismatch
 
 MODEL = Header(version=3, architecture="llama", name="", file_type="F16", parameters=9, tensors=2)
 LORA = replace(MODEL, type="adapter", adapter="lora")

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.remote import Remote, origin, redirected
+from llama_operator.stage.transfer.remote import Remote, origin, redirected
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager, sha256
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from llama_operator.stage import mounts
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure
 from llama_operator.stage.files import write_note
 from llama_operator.stage.gauge import Gauge
-from llama_operator.stage.lock import attempt, hold
-from llama_operator.stage.work import Promise, Work
+from llama_operator.stage.store import mounts
+from llama_operator.stage.store.lock import attempt, hold
+from llama_operator.stage.store.work import Promise, Work
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager, sha256
 

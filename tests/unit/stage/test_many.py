@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from llama_operator.api.staging import Collect
-from llama_operator.stage.layout import links
+from llama_operator.stage.store.layout import links
 from tests.gguf_files import gguf_file
 from tests.unit.stage.nursery import Nursery
 from tests.unit.stage.support import MIB, Fault, Handler, Server, sha256, until, url_arguments

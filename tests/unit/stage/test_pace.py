@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llama_operator.stage.context import Context, Policy
-from llama_operator.stage.pace import Pace
+from llama_operator.stage.transfer.pace import Pace
 
 MIB = 1 << 20
 

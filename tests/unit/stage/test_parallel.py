@@ -14,7 +14,7 @@ import pytest
 
 from llama_operator.stage.context import Context, Policy
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.pace import Pace
+from llama_operator.stage.transfer.pace import Pace
 from tests.gguf_files import gguf_file
 from tests.unit.stage.ranges import Ask, RangeServer, Reply, serving
 from tests.unit.stage.support import MIB, Stager, sha256

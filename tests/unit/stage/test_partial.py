@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from llama_operator.stage import partial
-from llama_operator.stage.chunks import Claim
 from llama_operator.stage.context import Context, Policy
 from llama_operator.stage.files import write_note
-from llama_operator.stage.partial import Note, Partial
+from llama_operator.stage.transfer import partial
+from llama_operator.stage.transfer.chunks import Claim
+from llama_operator.stage.transfer.partial import Note, Partial
 from tests.unit.stage.support import sha256
 
 CHUNK = 1000
@@ -110,7 +110,7 @@ def _end_after(steps: int, patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(os, "ftruncate", truncated)
     patch.setattr(os, "pwrite", written)
-    patch.setattr("llama_operator.stage.partial.write_note", noted)
+    patch.setattr("llama_operator.stage.transfer.partial.write_note", noted)
 
 
 def test_a_map_of_other_chunks_is_not_believed(tmp_path: Path) -> None:

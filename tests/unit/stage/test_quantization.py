@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.quantization import choose
+from llama_operator.stage.source.quantization import choose
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager, sha256
 

@@ -13,8 +13,8 @@ import pytest
 
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.room import RESERVE, Room, drop_idle
-from llama_operator.stage.work import Work
+from llama_operator.stage.store.room import RESERVE, Room, drop_idle
+from llama_operator.stage.store.work import Work
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager
 

@@ -18,9 +18,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from llama_operator.api.staging import S3, Staged
-from llama_operator.stage import s3, s3_errors
 from llama_operator.stage.failures import Failure, Reason, Transient
-from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.source import s3, s3_errors
+from llama_operator.stage.source.secrets import Secrets
 from tests.gguf_files import gguf_file, gguf_parts
 from tests.unit.stage.support import MIB, Fault, Server, Stager, model, sha256
 

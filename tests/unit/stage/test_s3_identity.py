@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from llama_operator.api.staging import S3, Staged
-from llama_operator.stage import s3
 from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.source import s3
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager, model, sha256
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llama_operator.stage import report
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.source.secrets import Secrets
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager, sha256
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_operator.stage import partial, verify
+from llama_operator.stage import verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, of_volume
-from llama_operator.stage.layout import safe_name
+from llama_operator.stage.store.layout import safe_name
+from llama_operator.stage.transfer import partial
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager, note, sha256
 

@@ -13,10 +13,10 @@ import httpx
 from llama_operator.api.staging import Collect, Collected
 from llama_operator.stage.collect import collect
 from llama_operator.stage.context import Context
-from llama_operator.stage.layout import links
 from llama_operator.stage.obtain import obtain
-from llama_operator.stage.remote import Remote
-from llama_operator.stage.store import Published, Store
+from llama_operator.stage.store.layout import links
+from llama_operator.stage.store.store import Published, Store
+from llama_operator.stage.transfer.remote import Remote
 from tests.unit.stage.steps import blocked
 from tests.unit.stage.support import Server, sha256
 

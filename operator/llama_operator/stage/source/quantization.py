@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from llama_operator.stage import split
 from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.source import split
 from llama_operator.stage.text import one_line
 
 _TOKEN = r"(?<![A-Za-z0-9_]){}(?![A-Za-z0-9_])"

@@ -14,7 +14,7 @@ from urllib.request import getproxies
 import h11
 import httpx
 
-from llama_operator.stage.body import direct
+from llama_operator.stage.transfer.body import direct
 
 _PORTION = 1 << 16
 

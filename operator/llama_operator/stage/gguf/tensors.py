@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from llama_operator.stage.gguf_cursor import Cursor, malformed, truncated
-from llama_operator.stage.gguf_types import NEWEST_TENSOR_TYPE, TENSOR_BLOCKS
+from llama_operator.stage.gguf.cursor import Cursor, malformed, truncated
+from llama_operator.stage.gguf.types import NEWEST_TENSOR_TYPE, TENSOR_BLOCKS
 
 MAX_TENSORS = 1 << 17
 """Their names are remembered, in 64 bytes each; the largest models have some thousands."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import write_note
+from llama_operator.stage.store.work import Promise, Work
 from llama_operator.stage.text import size
-from llama_operator.stage.work import Promise, Work
 
 RESERVE = 1 << 20
 """Bytes for the notes beside a file; without them a verified file could not be put to use."""

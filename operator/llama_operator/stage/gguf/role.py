@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from llama_operator.stage.gguf import Header
+from llama_operator.stage.gguf.header import Header
 
 Kind = Literal["model", "adapter", "projector", "imatrix", "vocabulary"]
 

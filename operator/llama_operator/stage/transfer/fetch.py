@@ -6,20 +6,20 @@ import hashlib
 
 import httpx
 
-from llama_operator.stage.again import again
-from llama_operator.stage.chunks import Claim
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, Transient
-from llama_operator.stage.pace import Pace
-from llama_operator.stage.partial import Note, Partial
-from llama_operator.stage.receive import Receiver
-from llama_operator.stage.rejection import strong
-from llama_operator.stage.remote import Remote, judge
-from llama_operator.stage.retry import persist
-from llama_operator.stage.room import Room
-from llama_operator.stage.source import Extent, Source, extent, validator
-from llama_operator.stage.team import Team
+from llama_operator.stage.store.room import Room
 from llama_operator.stage.text import redact
+from llama_operator.stage.transfer.again import again
+from llama_operator.stage.transfer.chunks import Claim
+from llama_operator.stage.transfer.pace import Pace
+from llama_operator.stage.transfer.partial import Note, Partial
+from llama_operator.stage.transfer.receive import Receiver
+from llama_operator.stage.transfer.rejection import strong
+from llama_operator.stage.transfer.remote import Remote, judge
+from llama_operator.stage.transfer.retry import persist
+from llama_operator.stage.transfer.source import Extent, Source, extent, validator
+from llama_operator.stage.transfer.team import Team
 
 
 class Fetch:

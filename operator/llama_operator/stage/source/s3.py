@@ -22,10 +22,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from llama_operator.api import staging
-from llama_operator.stage import s3_errors
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.remote import Remote
-from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.source import s3_errors
+from llama_operator.stage.source.secrets import Secrets
+from llama_operator.stage.transfer.remote import Remote
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig, S3Credential, S3Store

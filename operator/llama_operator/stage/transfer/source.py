@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import httpx
 
 from llama_operator.stage.context import Policy
-from llama_operator.stage.rejection import strong
-from llama_operator.stage.remote import NO_ANSWER, Remote, no_answer, stream
+from llama_operator.stage.transfer.rejection import strong
+from llama_operator.stage.transfer.remote import NO_ANSWER, Remote, no_answer, stream
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 

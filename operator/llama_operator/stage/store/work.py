@@ -25,10 +25,10 @@ from pathlib import Path
 
 import msgspec
 
-from llama_operator.stage import lock
 from llama_operator.stage.context import Context
 from llama_operator.stage.files import read_note
-from llama_operator.stage.mounts import locks_are_shared
+from llama_operator.stage.store import lock
+from llama_operator.stage.store.mounts import locks_are_shared
 from llama_operator.stage.text import size
 
 _POLL_SECONDS = 1.0

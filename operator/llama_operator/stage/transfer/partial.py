@@ -18,15 +18,15 @@ from typing import Self
 
 import msgspec
 
-from llama_operator.stage.chunks import Chunks, Claim
 from llama_operator.stage.context import Context
-from llama_operator.stage.digest import Digest
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import read_note, write_note
-from llama_operator.stage.fillmap import FillMap
-from llama_operator.stage.flush import Flush
-from llama_operator.stage.follow import Follower
-from llama_operator.stage.rejection import Rejections, strong
+from llama_operator.stage.transfer.chunks import Chunks, Claim
+from llama_operator.stage.transfer.digest import Digest
+from llama_operator.stage.transfer.fillmap import FillMap
+from llama_operator.stage.transfer.flush import Flush
+from llama_operator.stage.transfer.follow import Follower
+from llama_operator.stage.transfer.rejection import Rejections, strong
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

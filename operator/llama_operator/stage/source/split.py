@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.gguf import Header
+from llama_operator.stage.gguf.header import Header
 
 _NAME = re.compile(r"(?P<stem>[^?#]*-)(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf(?P<rest>[?#].*)?", re.DOTALL)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.gguf_cursor import Cursor, malformed
-from llama_operator.stage.gguf_tensors import walk
-from llama_operator.stage.gguf_types import ARRAY, FILE_TYPES, SCALARS, STRING, UINT32
+from llama_operator.stage.gguf.cursor import Cursor, malformed
+from llama_operator.stage.gguf.tensors import walk
+from llama_operator.stage.gguf.types import ARRAY, FILE_TYPES, SCALARS, STRING, UINT32
 
 MAGIC = b"GGUF"
 MAX_ENTRIES = 1 << 16

@@ -10,11 +10,12 @@ from typing import Self
 import httpx
 
 from llama_operator.api.staging import S3, File, HuggingFace, InPlace, Url
-from llama_operator.stage import hub, remote, s3, split
 from llama_operator.stage.context import Context
-from llama_operator.stage.hub import HubFile
-from llama_operator.stage.remote import Remote
-from llama_operator.stage.secrets import Secrets
+from llama_operator.stage.source import hub, s3, split
+from llama_operator.stage.source.hub import HubFile
+from llama_operator.stage.source.secrets import Secrets
+from llama_operator.stage.transfer import remote
+from llama_operator.stage.transfer.remote import Remote
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,21 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from llama_operator.stage import quantization
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, Transient
-from llama_operator.stage.remote import NO_ANSWER, Remote, credentials, judge, no_answer, origin, redirected, stream
-from llama_operator.stage.retry import persist
+from llama_operator.stage.source import quantization
 from llama_operator.stage.text import one_line, redact
+from llama_operator.stage.transfer.remote import (
+    NO_ANSWER,
+    Remote,
+    credentials,
+    judge,
+    no_answer,
+    origin,
+    redirected,
+    stream,
+)
+from llama_operator.stage.transfer.retry import persist
 from llama_operator.stage.verify import mismatch
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -6,7 +6,7 @@ import struct
 from typing import BinaryIO
 
 from llama_operator.stage.failures import Failure, Reason
-from llama_operator.stage.gguf_types import BYTES
+from llama_operator.stage.gguf.types import BYTES
 
 MAX_HEADER = 256 << 20
 """Bytes of a header we are willing to walk through; large vocabularies take a tenth of it."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 
 import httpx
 
-from llama_operator.stage.body import pieces
-from llama_operator.stage.chunks import Claim
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, Transient
-from llama_operator.stage.gguf import MAGIC
-from llama_operator.stage.partial import Partial
-from llama_operator.stage.remote import Remote, cut_short
+from llama_operator.stage.gguf.header import MAGIC
 from llama_operator.stage.text import one_line, redact
+from llama_operator.stage.transfer.body import pieces
+from llama_operator.stage.transfer.chunks import Claim
+from llama_operator.stage.transfer.partial import Partial
+from llama_operator.stage.transfer.remote import Remote, cut_short
 
 PIECE = 1 << 18
 """Read and written at a time: fits into the processor's cache, so that it need not be fetched from memory again."""

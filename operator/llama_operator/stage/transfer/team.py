@@ -6,17 +6,17 @@ import threading
 
 import httpx
 
-from llama_operator.stage.again import again
-from llama_operator.stage.body import direct
-from llama_operator.stage.chunks import Claim
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason, Transient
-from llama_operator.stage.pace import Pace
-from llama_operator.stage.partial import Note, Partial
-from llama_operator.stage.receive import Receiver
-from llama_operator.stage.rejection import strong
-from llama_operator.stage.remote import Remote, judge
-from llama_operator.stage.source import Source, extent
+from llama_operator.stage.transfer.again import again
+from llama_operator.stage.transfer.body import direct
+from llama_operator.stage.transfer.chunks import Claim
+from llama_operator.stage.transfer.pace import Pace
+from llama_operator.stage.transfer.partial import Note, Partial
+from llama_operator.stage.transfer.receive import Receiver
+from llama_operator.stage.transfer.rejection import strong
+from llama_operator.stage.transfer.remote import Remote, judge
+from llama_operator.stage.transfer.source import Source, extent
 
 
 class Ended(Exception):

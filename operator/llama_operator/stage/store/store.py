@@ -23,10 +23,10 @@ from llama_operator.stage import verify
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import TEMPORARY, read_note, sync_folder, write_note
-from llama_operator.stage.gguf import Header
-from llama_operator.stage.layout import PUBLISHED, WORK, safe_name, target_of, validated
-from llama_operator.stage.partial import Partial
-from llama_operator.stage.work import Work, touch
+from llama_operator.stage.gguf.header import Header
+from llama_operator.stage.store.layout import PUBLISHED, WORK, safe_name, target_of, validated
+from llama_operator.stage.store.work import Work, touch
+from llama_operator.stage.transfer.partial import Partial
 
 
 class Marker(msgspec.Struct, frozen=True):
