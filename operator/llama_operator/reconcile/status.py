@@ -12,13 +12,13 @@ from llama_operator.api import conditions
 from llama_operator.api.conditions import Reason, Type, condition
 from llama_operator.api.staging import Progress, Staged
 from llama_operator.api.summary import summary
-from llama_operator.api.types import LlamaModel, SpecError, parse
+from llama_operator.api.types import LlamaModel, Spec, SpecError, parse
 from llama_operator.reconcile import ahead, exposure, pods, share, stagers, workload
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod, remembered
 from llama_operator.reconcile.finding import Finding, steady
 from llama_operator.reconcile.plan import controller_uid
 from llama_operator.reconcile.stagers import Stager
-from llama_operator.resources import endpoints
+from llama_operator.resources import endpoints, served
 
 Object = dict[str, Any]
 
@@ -77,13 +77,13 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     blocked = serving if serving.reason in conditions.SERVING_FAILURES else None
     staged = of_servers
     if seen.ahead:
-        staged = stagers.staged(raw["metadata"]["name"], seen.job, seen.job_pods, held=seen.held)
+        staged = stagers.staged(raw["metadata"]["name"], seen.job, seen.job_pods, held=seen.held is not None)
         staged = steady(staged, before.get(Type.STAGED, {}))
     stuck = stagers.stuck(seen.job, seen.job_pods, seen.job_claims, evidence) if seen.ahead else blocked
     available = steady(workload.available(deployment, serving), before.get(Type.AVAILABLE, {}))
     exposed = steady(exposure.exposed(raw, seen.owned, evidence), before.get(Type.EXPOSED, {}))
     parts = [staged, available, exposed]
-    ready = _failed(failure) or _missing(parts, stuck) or _rolled(deployment, blocked, held=seen.held)
+    ready = _failed(failure) or _missing(parts, stuck) or _rolled(deployment, blocked, held=seen.held is not None)
     ready = steady(ready, before.get(Type.READY, {}))
     wanted = [
         _told(Type.READY, ready, Reason.READY),
@@ -105,7 +105,7 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
         "replicas": deployment.get("status", {}).get("replicas", 0),
         "readyReplicas": deployment.get("status", {}).get("readyReplicas", 0),
         "selector": f"{constants.MODEL_LABEL}={raw['metadata']['name']},{constants.COMPONENT_LABEL}={constants.SERVER}",
-        **_addresses(seen.model),
+        **_addresses(seen),
         **({"staging": share.staging(progress)} if progress else {}),
     }
     return status | _files(staged, old)
@@ -137,7 +137,7 @@ def stager(raw: Object, observed: Observed) -> Stager | None:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was observed, put in order. `ahead`: a Job stages for the spec; `held`: others are served meanwhile."""
+    """What was observed, put in order. `ahead`: a Job stages for the spec; `held`: what is served meanwhile."""
 
     model: LlamaModel | None
     owned: dict[str, Object]
@@ -145,7 +145,7 @@ class _Seen:
     servers: list[Object]
     current: list[Object]
     ahead: bool
-    held: bool
+    held: Spec | None
     job: Object | None
     job_pods: list[Object]
     job_claims: list[Suspect]
@@ -165,7 +165,7 @@ def _see(raw: Object, observed: Observed) -> _Seen:
         servers=servers,
         current=workload.current_pods(servers, deployment),
         ahead=model is not None and ahead.staged_ahead(model, ours),
-        held=model is not None and ahead.held(model, ours) is not None,
+        held=ahead.held(model, ours) if model else None,
         job=job,
         job_pods=stagers.of_a_job(job, observed.pods),
         job_claims=workload.claims(owned | {"Deployment": job or {}}),  # both have a pod template
@@ -229,8 +229,10 @@ def _parsed(raw: Object) -> LlamaModel | None:
         return None  # `failure` already says what is wrong with the spec
 
 
-def _addresses(model: LlamaModel | None) -> dict[str, str]:
-    if model is None:
+def _addresses(seen: _Seen) -> dict[str, str]:
+    """Below the path where the servers answer now."""
+    if seen.model is None:
         return {}
-    outside = endpoints.ingress_url(model)
-    return {"url": endpoints.service_url(model)} | ({"ingressURL": outside} if outside else {})
+    answers = served.put(seen.model, seen.held) if seen.held else seen.model
+    outside = endpoints.ingress_url(answers) if seen.model.spec.ingress else None
+    return {"url": endpoints.service_url(answers)} | ({"ingressURL": outside} if outside else {})

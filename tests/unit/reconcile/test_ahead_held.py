@@ -7,8 +7,11 @@ from typing import Any
 import msgspec
 
 from llama_operator import constants
+from llama_operator.reconcile import status
 from llama_operator.reconcile.plan import Plan
+from tests.unit.reconcile import cases_ahead
 from tests.unit.reconcile.ahead_cluster import Cluster, complete, source, started
+from tests.unit.resources.models import raw
 
 Object = dict[str, Any]
 
@@ -164,3 +167,10 @@ def test_a_template_that_is_too_large_to_be_told_is_not_held() -> None:
 def written(cluster: Cluster) -> list[str]:
     """Kinds that a reconcile would write."""
     return [child["kind"] for child in cluster.plan().apply]
+
+
+def test_the_address_is_where_the_servers_answer() -> None:
+    """They answer below the old path until the new template rolls."""
+    spec = cases_ahead.NEW | {"ingress": {"host": "m.example.com", "path": "/new"}}
+    told = status.compute(raw(**spec), cases_ahead.held(), None, "2026-11-24T00:00:00Z")
+    assert (told["url"], told["ingressURL"]) == ("http://tiny.default.svc:8000", "http://m.example.com")
