@@ -33,9 +33,9 @@ def parse(argument: str) -> Request:
         raise _invalid(
             "the stager's argument is no request: it needs files, a port from 0 to 65535, and a quota from 0"
         )
-    paths, roles = [file.path for file in request.files], [file.role for file in request.files]
-    if len({*paths}) < len(paths) or len({*roles}) < len(roles):
-        raise _invalid("two files of the request have one path or role")
+    # One path may come twice: the same file in two roles, such as a model that drafts for itself.
+    if len({file.role for file in request.files}) < len(request.files):
+        raise _invalid("two files of the request have one role")
     for file in request.files:
         try:
             _check(file, request.root)

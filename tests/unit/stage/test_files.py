@@ -199,6 +199,15 @@ def test_a_good_file_of_the_wrong_kind_is_refused(stager: Stager) -> None:
     assert found.message == "spec.source: holds a LoRA adapter, not a model; put it under spec.adapters"
 
 
+def test_one_file_in_two_roles_is_fetched_once(stager: Stager, server: Server) -> None:
+    """A model that drafts for itself: what is staged is named after its source."""
+    server.add("/m.gguf", MODEL)
+    source = Url(server.url("/m.gguf"))
+    report = stager.run(model(str(stager.link), source), model(str(stager.link), source, role="draft"))
+    assert [file.role for file in report.files] == ["model", "draft"]
+    assert len(server.gets()) == 1
+
+
 def test_parts_that_are_not_of_one_model_are_refused(stager: Stager) -> None:
     total = [entry("split.tensors.count", 7)]
     for number in range(2):
