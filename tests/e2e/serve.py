@@ -136,6 +136,10 @@ class Handler(BaseHTTPRequestHandler):
         try:
             while at < end:
                 if until and at >= len(content) // 2:
+                    if begin < at:
+                        # Now: a client whose pod is gone is noticed only after minutes.
+                        _say({"path": self.path, "sent": at - begin})
+                        begin = at
                     until.wait(pause)
                 piece = content[at : min(at + PIECE, end)]
                 self.wfile.write(piece)

@@ -78,8 +78,8 @@ def taken(name: str, namespace: str) -> list[Object]:
 
 
 def name_of_one(objects: list[Object]) -> str:
-    (one,) = objects
-    return str(one["metadata"]["name"])
+    assert len(objects) == 1
+    return str(objects[0]["metadata"]["name"])
 
 
 def none(objects: list[Object]) -> None:
