@@ -38,6 +38,7 @@ def staging(model: Model, share: int) -> dict[str, int]:
         status = model.read().get("status", {})
         told = status.get("staging", {})
         assert told, status
+        assert "total" in told, told
         assert 100 * told["bytes"] >= share * told["total"], told
         return dict(told)
 

@@ -185,6 +185,7 @@ def test_what_the_signer_says_is_not_repeated() -> None:
     for said in ("status code: 403 Forbidden: hidden", "status: 500 hidden", "hidden", "token file 'hidden'"):
         assert "hidden" not in s3_errors.unsigned(said).message
     assert isinstance(s3_errors.unsigned("status code: 500"), Transient)
+    assert s3_errors.unsigned("No CA certificates were loaded from the system").reason is Reason.STAGING_FAILED
 
 
 def test_secrets_of_the_environment_are_cut_out() -> None:

@@ -90,6 +90,8 @@ def _code(response: httpx.Response) -> str:
 def unsigned(said: str) -> Failure | Transient:
     """Why obstore has no credentials. `said` is its text, which may hold bodies: only what is known is taken."""
     status, code = _STATUS.search(said), _CODE.search(said.encode())
+    if "CA certificates" in said:
+        return Failure(Reason.STAGING_FAILED, "s3: the stager's image has no certificates of authorities to trust")
     if "token file" in said:
         return Failure(Reason.UNAUTHORIZED, "s3: the token of the pod's service account cannot be read")
     if status and status[1] not in ("408", "429") and status[1] < "500":
