@@ -144,7 +144,8 @@ def test_a_server_that_allows_few_gets_few(stager: Stager, server: RangeServer, 
 
     hold_first(server, few)
     check(stager, server)
-    assert stager.pauses == []
+    # The first may meet the one that is about to be refused: the server then asks it, too, to wait, and it does.
+    assert len(stager.pauses) <= 1
     assert len(refused) <= CONNECTIONS, "it is not asked for more and more"
 
 
