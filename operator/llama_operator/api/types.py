@@ -260,7 +260,8 @@ def sources(spec: Spec) -> list[tuple[str, str, Source]]:
 
 
 def _exactly_one(field: str, holder: msgspec.Struct, members: tuple[str, ...] = ()) -> None:
-    fields = {f.name: f.encode_name for f in msgspec.structs.fields(holder)}
+    # Not msgspec.structs.fields: that evaluates the annotations anew each time, and models are parsed often.
+    fields = dict(zip(holder.__struct_fields__, holder.__struct_encode_fields__, strict=True))
     names = members or tuple(fields)
     if sum(getattr(holder, name) is not None for name in names) != 1:
         raise SpecError(field, f"exactly one of {', '.join(fields[name] for name in names)} must be set")

@@ -49,10 +49,10 @@ Object = dict[str, Any]
 
 def desired(model: LlamaModel, config: Config, observed: Sequence[Object]) -> list[Object]:
     """All children of the model, as they should be now. `observed`: its present ones. Raises `SpecError`."""
-    children = build(model, config)
-    if not staged_ahead(model, observed):
+    children, old = build(model, config), held(model, observed)
+    if not staged_ahead(model, old):
         return children
-    stager, done, old = job.stage_job(model, config), stager_of(model, observed), held(model, observed)
+    stager, done = job.stage_job(model, config), stager_of(model, observed)
     if old is not None and not (done and jobs.complete(done)):
         try:
             kept = build(record.put(model, old), config)
@@ -62,23 +62,24 @@ def desired(model: LlamaModel, config: Config, observed: Sequence[Object]) -> li
     return [*children, stager]
 
 
-def staged_ahead(model: LlamaModel, observed: Sequence[Object]) -> bool:
-    """Whether a Job is to stage the spec's sources."""
+def staged_ahead(model: LlamaModel, old: Spec | None) -> bool:
+    """Whether a Job is to stage the spec's sources; `old` is what is `held` meanwhile."""
     if model.spec.storage is None:
         return False  # nothing to share: each pod stages for itself, beside those that serve
-    return model.spec.replicas == 0 or held(model, observed) is not None
+    return model.spec.replicas == 0 or old is not None
 
 
 def held(model: LlamaModel, observed: Sequence[Object]) -> Spec | None:
     """What the pod template is made from, if it must stay until other files are staged beside it."""
-    storage, deployment = model.spec.storage, _deployment(observed)
-    old = served(deployment)
-    if storage is None or old is None or sources.of(old) == sources.of(model.spec):
-        return None
-    if model.spec.replicas == 0:
-        return None  # nobody is to be served
+    storage = model.spec.storage
+    if storage is None or model.spec.replicas == 0:
+        return None  # nothing that a Job could share, or nobody to be served
     if storage.claim and "ReadWriteOncePod" in storage.claim.access_modes:
         return None  # while a server has the volume no other pod can
+    deployment = _deployment(observed)
+    old = served(deployment)
+    if old is None or sources.of(old) == sources.of(model.spec):
+        return None
     return old if _answers(deployment) or _staging(old, observed) else None
 
 

@@ -67,7 +67,7 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     deployment, claims = seen.deployment, workload.claims(seen.owned)
     evidence = {
         suspect: finding
-        for suspect in unexplained(raw, observed)
+        for suspect in _unexplained(raw, seen)
         if (finding := observed.evidence.get(suspect) or remembered(suspect, before.values()))
     }
 
@@ -116,7 +116,10 @@ def unexplained(raw: Object, observed: Observed) -> list[Suspect]:
 
     In the order in which `Ready` names its reasons: an address is asked about only when a server answers.
     """
-    seen = _see(raw, observed)
+    return _unexplained(raw, _see(raw, observed))
+
+
+def _unexplained(raw: Object, seen: _Seen) -> list[Suspect]:
     claims = workload.claims(seen.owned)
     if seen.ahead and (found := stagers.suspects(seen.job, seen.job_pods, seen.job_claims)):
         return found
@@ -157,6 +160,7 @@ def _see(raw: Object, observed: Observed) -> _Seen:
     deployment = owned.get("Deployment", {})
     servers = [pod for pod in observed.pods if stagers.is_server(pod)]
     model = _parsed(raw)
+    held = ahead.held(model, ours) if model else None
     job = ahead.stager_of(model, ours) if model else None
     return _Seen(
         model=model,
@@ -164,8 +168,8 @@ def _see(raw: Object, observed: Observed) -> _Seen:
         deployment=deployment,
         servers=servers,
         current=workload.current_pods(servers, deployment),
-        ahead=model is not None and ahead.staged_ahead(model, ours),
-        held=ahead.held(model, ours) if model else None,
+        ahead=model is not None and ahead.staged_ahead(model, held),
+        held=held,
         job=job,
         job_pods=stagers.of_a_job(job, observed.pods),
         job_claims=workload.claims(owned | {"Deployment": job or {}}),  # both have a pod template
