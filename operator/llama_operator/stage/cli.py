@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import traceback
 from collections.abc import Sequence
 from types import FrameType
 
 from llama_operator.api.staging import Report
-from llama_operator.stage import failures, report
+from llama_operator.stage import report
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gauge import Gauge
@@ -30,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         message, code = report.succeeded(_run(arguments, secrets)), 0
     except Exception as error:
-        message, code = report.failed(_explain(error, secrets), secrets), 1
+        message, code = report.failed(report.explained(error, "stager", secrets), secrets), 1
     report.write(message)
     say(message.decode())
     return code
@@ -46,16 +44,6 @@ def _run(arguments: Sequence[str], secrets: Secrets) -> Report:
     context = Context(log=log, gauge=Gauge(log))
     with serving(request.port, context.gauge, log):
         return stage(request, context, secrets)
-
-
-def _explain(error: Exception, secrets: Secrets) -> Failure:
-    if isinstance(error, Failure):
-        return error
-    if isinstance(error, OSError):
-        return failures.of_volume(error)
-    # Nothing else is meant to get here: a bug, and told as one.
-    print(secrets.cut("".join(traceback.format_exception(error))), file=sys.stderr, flush=True)
-    return Failure(Reason.STAGING_FAILED, f"error in the stager: {type(error).__name__}, see its log")
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

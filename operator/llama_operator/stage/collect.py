@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from llama_operator.api.staging import MARGIN_SECONDS, Collect, Collected
-from llama_operator.stage import failures, report
+from llama_operator.stage import report
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import TEMPORARY, read_note
@@ -50,10 +49,11 @@ class _Unused:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit code 0 if what could be removed was, else 1."""
+    secrets = Secrets()  # it has none
     try:
         message, code = msgspec.json.encode(collect(parse(arguments), Context())), 0
     except Exception as error:
-        message, code = report.failed(_explain(error), Secrets()), 1
+        message, code = report.failed(report.explained(error, "collector", secrets), secrets), 1
     report.write(message)
     say(message.decode())
     return code
@@ -182,15 +182,6 @@ def _tidy(store: Store, before: float) -> None:
 def _last_use(store: Store, key: str) -> float:
     """Looking whether a lock is free does not change its time; taking it for work does."""
     return max((path.stat().st_mtime for path in store.work.folder.glob(f"{key}.*")), default=0.0)
-
-
-def _explain(error: Exception) -> Failure:
-    if isinstance(error, Failure):
-        return error
-    if isinstance(error, OSError):
-        return failures.of_volume(error)
-    traceback.print_exception(error)
-    return Failure(Reason.STAGING_FAILED, f"error in the collector: {type(error).__name__}, see its log")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-fa
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 
 import msgspec
 from msgspec.structs import replace
 
 from llama_operator.api.staging import Failed, Report, Staged
-from llama_operator.stage.failures import Failure
+from llama_operator.stage import failures
+from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.source.secrets import Secrets
 from llama_operator.stage.text import one_line, say
 
@@ -40,6 +43,17 @@ def succeeded(report: Report) -> bytes:
 def _short(file: Staged, limit: int) -> Staged:
     texts = {name: one_line(getattr(file, name), limit) for name in ("architecture", "name", "revision")}
     return replace(file, **texts)
+
+
+def explained(error: Exception, program: str, secrets: Secrets) -> Failure:
+    """Why `program` ends, whatever it was that ended it."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, OSError):
+        return failures.of_volume(error)
+    # Nothing else is meant to get here: a bug, and told as one.
+    print(secrets.cut("".join(traceback.format_exception(error))), file=sys.stderr, flush=True)
+    return Failure(Reason.STAGING_FAILED, f"error in the {program}: {type(error).__name__}, see its log")
 
 
 def failed(failure: Failure, secrets: Secrets) -> bytes:

@@ -18,7 +18,7 @@ from llama_operator.stage.transfer.receive import Receiver
 from llama_operator.stage.transfer.rejection import strong
 from llama_operator.stage.transfer.remote import Remote, judge
 from llama_operator.stage.transfer.retry import persist
-from llama_operator.stage.transfer.source import Extent, Source, extent, validator
+from llama_operator.stage.transfer.source import Extent, Source, extent, same_etag, validator
 from llama_operator.stage.transfer.team import Team
 
 
@@ -127,7 +127,7 @@ class Fetch:
     def _accept_rest(self, response: httpx.Response, claim: Claim, found: Extent) -> None:
         """206 is welcome if it is the rest of the same file; 416 says that there is none."""
         note = self._part.note
-        same = note is not None and found.total in (note.total, None) and self._same_etag(note, response)
+        same = note is not None and found.total in (note.total, None) and self._same_file(note, response)
         if self._part.present and response.status_code == 206 and found.start == claim.start and same:
             total = self._part.total or found.total or self._part.present
             self._room.require(max(total - self._part.allocated(), 0), keep=self._part.path)
@@ -145,10 +145,9 @@ class Fetch:
         self._part.start_over(note)
         self._begin()
 
-    def _same_etag(self, note: Note, response: httpx.Response) -> bool:
-        """Some caches answer 206 whatever If-Range says."""
-        etag = response.headers.get("ETag", note.validator)
-        return note.source != self._key or not strong(note.validator) or etag == note.validator
+    def _same_file(self, note: Note, response: httpx.Response) -> bool:
+        """From another address than before (with a digest to judge the result) ETags tell nothing."""
+        return note.source != self._key or same_etag(response, note.validator)
 
     def _check_size(self, total: int | None) -> None:
         expected = self._remote.size

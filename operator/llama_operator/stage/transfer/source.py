@@ -78,6 +78,12 @@ def extent(response: httpx.Response) -> Extent:
     return Extent(first, last + 1 - first, total)
 
 
+def same_etag(response: httpx.Response, known: str) -> bool:
+    """Whether the answer is of the file whose validator is `known`, as far as a strong ETag tells. Some caches answer
+    206 whatever If-Range says."""
+    return not strong(known) or response.headers.get("ETag", known) == known
+
+
 def validator(response: httpx.Response) -> str:
     """For If-Range: a strong ETag; a weak one promises nothing about bytes (RFC 9110, 13.1.5)."""
     etag: str = response.headers.get("ETag", "")

@@ -14,9 +14,8 @@ from llama_operator.stage.transfer.chunks import Claim
 from llama_operator.stage.transfer.pace import Pace
 from llama_operator.stage.transfer.partial import Note, Partial
 from llama_operator.stage.transfer.receive import Receiver
-from llama_operator.stage.transfer.rejection import strong
 from llama_operator.stage.transfer.remote import Remote, judge
-from llama_operator.stage.transfer.source import Source, extent
+from llama_operator.stage.transfer.source import Source, extent, same_etag
 
 
 class Ended(Exception):
@@ -125,8 +124,7 @@ class Team:
     def _length(self, response: httpx.Response, claim: Claim) -> int:
         """Of the body, if it is these bytes of this file. Raises `Transient` otherwise."""
         note, found = self._note, extent(response)
-        etag = response.headers.get("ETag", note.validator)
-        same = not strong(note.validator) or etag == note.validator
+        same = same_etag(response, note.validator)
         fits = response.status_code == 206 and found.start == claim.start and found.total in (note.total, None)
         if fits and same and direct(response) and found.length and claim.start + found.length <= claim.stop:
             self._part.joined()
