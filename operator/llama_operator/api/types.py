@@ -235,6 +235,14 @@ def parse(obj: dict[str, Any]) -> LlamaModel:
     )
 
 
+def readable(obj: dict[str, Any]) -> LlamaModel | None:
+    """The LlamaModel, or None where `parse` refuses it: for whoever has nothing to say about why."""
+    try:
+        return parse(obj)
+    except SpecError:
+        return None
+
+
 def _check(spec: Spec) -> None:
     """What the types cannot say: that exactly one member of some objects is set."""
     for _, field, source in sources(spec):

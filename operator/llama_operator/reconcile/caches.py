@@ -12,7 +12,7 @@ from typing import Any
 
 from llama_operator import constants
 from llama_operator.api.conditions import Reason
-from llama_operator.api.types import Cache, LlamaModel, SpecError, Storage, parse
+from llama_operator.api.types import Cache, LlamaModel, Storage, readable
 from llama_operator.reconcile import ahead, pods
 from llama_operator.resources import quantity, staging, storage
 
@@ -76,7 +76,7 @@ def live(models: Iterable[Object], others: Iterable[Object]) -> set[str]:
     """All links in use: by the LlamaModels' specs, and by `others` (Deployments, Jobs, pods)."""
     names = links_of(others)
     for raw in models:
-        names |= _links(_parsed(raw))
+        names |= _links(readable(raw))  # of what cannot be read nothing is made
     return names
 
 
@@ -141,15 +141,8 @@ def _links(model: LlamaModel | None) -> set[str]:
     return set(staging.links(model).split()) if model else set()
 
 
-def _parsed(raw: Object) -> LlamaModel | None:
-    try:
-        return parse(raw)
-    except SpecError:
-        return None  # nothing was ever made from it
-
-
 def _cache(raw: Object) -> Cache | None:
-    model = _parsed(raw)
+    model = readable(raw)
     return _of(model.spec.storage) if model else None
 
 

@@ -111,9 +111,8 @@ def _pull_failure(status: Object, reason: str, message: str) -> Finding:
     cause = _RPC.sub("", _BACK_OFF.sub("", message)).strip()
     known = f": {cause or reason}" if cause or reason != "ImagePullBackOff" else ""
     image, named = str(status.get("image")), _NAMED.search(message)
-    if (
-        status["name"] in (STAGE, SERVER) and named and _bare(named[1]) != _bare(image)
-    ):  # the kubelet blames the container that mounts it
+    # The kubelet blames the container that mounts it.
+    if status["name"] in (STAGE, SERVER) and named and _bare(named[1]) != _bare(image):
         return Finding(
             Reason.IMAGE_PULL_FAILED,
             f"image {named[1]}, which holds a file, cannot be pulled{known}; correct the image of the spec's oci "

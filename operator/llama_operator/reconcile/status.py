@@ -12,7 +12,7 @@ from llama_operator.api import conditions
 from llama_operator.api.conditions import Reason, Type, condition
 from llama_operator.api.staging import Progress, Staged
 from llama_operator.api.summary import summary
-from llama_operator.api.types import LlamaModel, Spec, SpecError, parse
+from llama_operator.api.types import LlamaModel, Spec, readable
 from llama_operator.reconcile import ahead, exposure, pods, share, stagers, workload
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod, remembered
 from llama_operator.reconcile.finding import Finding, steady
@@ -159,7 +159,7 @@ def _see(raw: Object, observed: Observed) -> _Seen:
     owned = {child["kind"]: child for child in ours if child["kind"] != "Job"}  # of the others there is one at most
     deployment = owned.get("Deployment", {})
     servers = [pod for pod in observed.pods if stagers.is_server(pod)]
-    model = _parsed(raw)
+    model = readable(raw)  # else `failure` says what is wrong with the spec
     held = ahead.held(model, ours) if model else None
     job = ahead.stager_of(model, ours) if model else None
     return _Seen(
@@ -224,13 +224,6 @@ def _files(staged: Finding, old: Object) -> Object:
 
 def _members(file: Object, names: tuple[str, ...]) -> Object:
     return {name: file[name] for name in names if name in file}
-
-
-def _parsed(raw: Object) -> LlamaModel | None:
-    try:
-        return parse(raw)
-    except SpecError:
-        return None  # `failure` already says what is wrong with the spec
 
 
 def _addresses(seen: _Seen) -> dict[str, str]:

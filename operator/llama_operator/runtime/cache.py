@@ -198,9 +198,8 @@ def _trimmed(ref: Ref, obj: Object) -> Object:
     if _LAST_APPLIED in meta.get("annotations", {}):
         meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _LAST_APPLIED}
     trimmed = {"metadata": meta} | {name: value for name, value in obj.items() if name != "metadata"}
-    if (
-        ref[0] == "Pod"
-    ):  # of its spec only the node and the claims are read, whose caches it uses (see reconcile.caches)
+    if ref[0] == "Pod":
+        # Of its spec only the node and the claims are read, whose caches it uses (see reconcile.caches).
         spec = obj.get("spec", {})
         claims = [volume for volume in spec.get("volumes", []) if "persistentVolumeClaim" in volume]
         kept = {"nodeName": spec.get("nodeName"), "volumes": claims}
