@@ -50,6 +50,13 @@ def sent_once(source: dict[str, dict[str, str]], server: FileServer) -> None:
     assert server.sent(path(source, server)) == serve.BIG
 
 
+def serving(model: Model, server: FileServer) -> tuple[Route, str]:
+    """It serves the small file from a volume: the way to it, and the uid of its pod."""
+    model.apply(source=server.source(), storage=CLAIM)
+    status = model.ready(timeout=120)
+    return ThroughService(status["url"], server.namespace, server.pod()), model.pods()[0]["metadata"]["uid"]
+
+
 def test_three_replicas_on_one_node_share_one_download(
     new_model: Callable[[str], Model], files_in_cluster: FileServer
 ) -> None:
@@ -100,11 +107,7 @@ def test_a_new_source_is_staged_before_the_old_one_goes(
     new_model: Callable[[str], Model], files_in_cluster: FileServer
 ) -> None:
     server, model = files_in_cluster, new_model("staged-first")
-    model.apply(source=server.source(), storage=CLAIM)
-    first = model.ready(timeout=120)
-    route = ThroughService(first["url"], server.namespace, server.pod())
-    pod = model.pods()[0]["metadata"]["uid"]
-
+    route, pod = serving(model, server)
     new = server.big("other.gguf", held="staged-first")
     model.apply(source=new, storage=CLAIM)
     staging(model, share=45)
@@ -128,11 +131,7 @@ def test_a_new_source_that_is_no_good_leaves_the_old_server_running(
     new_model: Callable[[str], Model], files_in_cluster: FileServer
 ) -> None:
     server, model = files_in_cluster, new_model("kept")
-    model.apply(source=server.source(), storage=CLAIM)
-    first = model.ready(timeout=120)
-    route = ThroughService(first["url"], server.namespace, server.pod())
-    pod = model.pods()[0]["metadata"]["uid"]
-
+    route, pod = serving(model, server)
     model.apply(source=server.source("page.gguf", sha256=None), storage=CLAIM)
     staged = model.wait("Staged", "NotGGUF", timeout=60)
     assert "until it is staged, the servers keep what they have" in staged["message"]
