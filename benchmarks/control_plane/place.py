@@ -32,6 +32,8 @@ GIVE_UP_SECONDS = 1800.0
 ESTABLISH_SECONDS = 30.0
 READ_BUFFER = 2**22
 """Bytes; a line of a watch must fit."""
+CHILDREN = tuple(kind for kind in OWNED if kind.kind != "Job")
+"""What a new model has: Jobs stage what comes after that, or ahead of the servers."""
 
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
@@ -99,7 +101,7 @@ class Witness:
 
     def complete(self, name: str) -> bool:
         """All children of the model have been seen, and a status."""
-        return name in self.told and all(self.child(kind.kind, name) in self.added[kind.kind] for kind in OWNED)
+        return name in self.told and all(self.child(kind.kind, name) in self.added[kind.kind] for kind in CHILDREN)
 
     @staticmethod
     def child(kind: str, name: str) -> str:
@@ -107,7 +109,7 @@ class Witness:
 
     def count_complete(self) -> int:
         """Of how many models everything has been seen, if each model has all children."""
-        return min(len(self.told), *(len(self.added[kind.kind]) for kind in OWNED))
+        return min(len(self.told), *(len(self.added[kind.kind]) for kind in CHILDREN))
 
 
 class Place:
@@ -149,7 +151,7 @@ class Place:
 
 
 def model(name: str) -> dict[str, Any]:
-    """A LlamaModel that has every kind of child."""
+    """A LlamaModel that has all of `CHILDREN`."""
     return {
         "apiVersion": MODEL.api_version,
         "kind": MODEL.kind,
@@ -179,7 +181,7 @@ async def fresh() -> AsyncIterator[Place]:
             definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
             await place.send("POST", definitions, CRD)
             await _until_served(http)
-            begins = [(kind, await place.version(kind)) for kind in (MODEL, *OWNED)]
+            begins = [(kind, await place.version(kind)) for kind in (MODEL, *CHILDREN)]
             watches = [group.create_task(place.watch(kind, version)) for kind, version in begins]
             yield place
             for watch in watches:

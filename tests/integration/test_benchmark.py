@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from benchmarks.control_plane import audit
+from benchmarks.control_plane.place import CHILDREN
 from benchmarks.control_plane.process import OURS, REFERENCE
 from benchmarks.control_plane.suite import measure, page
-from llama_operator.kube.kinds import MODEL, OWNED
+from llama_operator.kube.kinds import MODEL
 
 MODELS = 20
 STATUS = f"{MODEL.plural}/status"
@@ -16,8 +17,8 @@ async def test_a_small_run_counts_no_write_too_many() -> None:
 
     (outcome,) = results.bursts[MODELS][OURS.name]
     written = {kind: count for (verb, kind), count in outcome.calls.items() if verb in audit.WRITES}
-    assert written == {**{kind.plural: MODELS for kind in OWNED}, STATUS: MODELS}
-    assert outcome.measures["burst.writes"] == len(OWNED) + 1
+    assert written == {**{kind.plural: MODELS for kind in CHILDREN}, STATUS: MODELS}
+    assert outcome.measures["burst.writes"] == len(CHILDREN) + 1
     assert outcome.measures["idle.writes"] == 0
     assert outcome.measures["restart.writes"] == 0
     assert outcome.measures["after.writes"] == 0
@@ -26,7 +27,7 @@ async def test_a_small_run_counts_no_write_too_many() -> None:
 
     # The witness sees writes where there are some: the reference applies everything anew when it starts.
     (reference,) = results.bursts[MODELS][REFERENCE.name]
-    assert reference.measures["restart.writes"] >= MODELS * (len(OWNED) + 1)
+    assert reference.measures["restart.writes"] >= MODELS * (len(CHILDREN) + 1)
 
     text = page(results)
     assert text.count("| met |") + text.count("| **missed** |") == 8
