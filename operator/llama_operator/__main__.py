@@ -38,10 +38,7 @@ async def operate(config: Config) -> None:
     )
     log.info("starting", version=__version__, namespaces=", ".join(config.namespaces) or "all")
     lease = Lease(client, *config.lease.split("/")) if config.lease else None
-    engine = Engine(config, client, lease)
-    await engine.run(login)
-    if not engine.clean:
-        os._exit(1)  # asyncio would wait for what does not end; everything of ours has ended
+    await Engine(config, client, lease).run(login)
 
 
 def main() -> int:
@@ -51,8 +48,10 @@ def main() -> int:
         print(f"llama-operator: {error}", file=sys.stderr)
         return 2
     logs.configure(config.log_format)
+    # Never closed: that would wait for every task, and a watch of kopf's has been seen to survive its cancellation.
+    runner = asyncio.Runner()
     try:
-        asyncio.run(operate(config))
+        runner.run(operate(config))
     except (asyncio.CancelledError, KeyboardInterrupt):
         log.info("stopped before it had started")
     except LoginError as error:
@@ -77,4 +76,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all that is ours has ended, and what is not may never end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 
@@ -47,8 +48,6 @@ class Engine:
         self._lease = lease
         if lease:
             client.may_write = lease.held
-        self.clean = True
-        """Whether nothing is left behind that would keep the event loop from ending."""
         self.cache = Cache()
         self.metrics = Metrics()
         client.took = self.metrics.called
@@ -129,22 +128,14 @@ class Engine:
         log.info("stopped", unfinished=len(late))
 
     async def _watch(self, login: Callable[[], kopf.ConnectionInfo]) -> None:
-        """Let kopf watch until SIGTERM or SIGINT. It leaves tasks alone that were there before it.
+        """Let kopf watch until SIGTERM or SIGINT.
 
-        Told to stop, it is waited for, but not for ever: it has been seen to hang then, with all its watches cut.
+        Told to stop, it is waited for, but not for ever: a watch that is about to connect anew may swallow its
+        cancellation, and goes on.
         """
         stop = asyncio.Event()
         told = asyncio.create_task(stop.wait(), name="stop")
-        watching = asyncio.create_task(
-            kopf.operator(
-                registry=handlers.registry(login=login, cache=self.cache, queue=self.queue, stop=stop),
-                settings=handlers.settings(),
-                namespaces=self._config.namespaces,
-                clusterwide=not self._config.namespaces,
-                stop_flag=stop,
-            ),
-            name="kopf",
-        )
+        watching = asyncio.create_task(self._kopf(login, stop), name="kopf")
         try:
             await asyncio.wait({told, watching}, return_when=asyncio.FIRST_COMPLETED)
             self.queue.close()  # what runs may finish, and nothing new is begun
@@ -153,10 +144,26 @@ class Engine:
                 await watching
             else:
                 log.warning("going on without the end of the watches", waited=KOPF_SECONDS)
-                self.clean = False
         finally:
             told.cancel()
             watching.cancel()
+
+    async def _kopf(self, login: Callable[[], kopf.ConnectionInfo], stop: asyncio.Event) -> None:
+        """What `kopf.operator` does, but SIGTERM and SIGINT set `stop`. It leaves tasks alone that were there before.
+
+        kopf's own handlers of signals, which `spawn_tasks` puts in place, would tell nobody but kopf.
+        """
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=handlers.registry(login=login, cache=self.cache, queue=self.queue),
+            settings=handlers.settings(),
+            namespaces=self._config.namespaces,
+            clusterwide=not self._config.namespaces,
+            stop_flag=stop,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await kopf.run_tasks(tasks, ignored=others)
 
     async def _work(self) -> None:
         while (key := await self.queue.get()) is not None:

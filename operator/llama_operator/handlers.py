@@ -5,8 +5,6 @@ kopf runs `@on.event` handlers once and forgets their errors, so there must be n
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -71,21 +69,9 @@ def settings() -> kopf.OperatorSettings:
     return chosen
 
 
-def registry(
-    *,
-    login: Callable[[], kopf.ConnectionInfo],
-    cache: Cache,
-    queue: WorkQueue[Key],
-    stop: asyncio.Event,
-) -> kopf.OperatorRegistry:
-    """All handlers. `stop` is set when the process is told to end."""
+def registry(*, login: Callable[[], kopf.ConnectionInfo], cache: Cache, queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
+    """All handlers."""
     handlers = kopf.OperatorRegistry()
-
-    @kopf.on.startup(registry=handlers)
-    async def signals(**_: Any) -> None:
-        # In place of kopf's own, which is there by now: it would tell nobody but kopf.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     @kopf.on.login(registry=handlers)
     async def credentials(**_: Any) -> kopf.ConnectionInfo:

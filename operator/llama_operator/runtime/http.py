@@ -12,6 +12,9 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from llama_operator.runtime.health import Health
 
+END_SECONDS = 1.0
+"""For answers that are under way when the server is ended; aiohttp's default is a minute."""
+
 
 async def serve(health: Health, metrics: Callable[[], str], port: int) -> web.AppRunner:
     """Serve on all addresses; the caller ends it with `cleanup()`. `metrics` is text in Prometheus' format."""
@@ -27,7 +30,7 @@ async def serve(health: Health, metrics: Callable[[], str], port: int) -> web.Ap
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", exposition)])
-    runner = web.AppRunner(app, handle_signals=False, access_log=None)
+    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=END_SECONDS)
     await runner.setup()
     await web.TCPSite(runner, "0.0.0.0", port).start()
     return runner

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import signal
+from collections.abc import Collection
 
 import kopf
 import pytest
@@ -125,16 +127,17 @@ async def test_watches_that_do_not_end_are_not_waited_for_for_ever(monkeypatch: 
     engine = Engine(Config(stage_image="operator:1"), FakeAPI().client())
     released = asyncio.Event()
 
-    async def hung(*, stop_flag: asyncio.Event, **_: object) -> None:
-        stop_flag.set()  # what the handler of SIGTERM does
+    async def hung(tasks: Collection[asyncio.Task[None]], **_: object) -> None:
+        for task in tasks:
+            task.cancel()
+        signal.raise_signal(signal.SIGTERM)  # kopf has put its own handlers in place by now
         while not released.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await released.wait()
 
-    monkeypatch.setattr(kopf, "operator", hung)
+    monkeypatch.setattr(kopf, "run_tasks", hung)
     monkeypatch.setattr("llama_operator.engine.KOPF_SECONDS", 0.01)
     await asyncio.wait_for(engine._watch(lambda: kopf.ConnectionInfo(server="https://api")), 10)
-    assert not engine.clean
     assert await engine.queue.get() is None, "nothing new is begun"
     released.set()
 
@@ -145,7 +148,6 @@ async def test_an_error_of_the_watches_is_an_error_of_the_process(monkeypatch: p
     async def broken(**_: object) -> None:
         raise RuntimeError("no watch")
 
-    monkeypatch.setattr(kopf, "operator", broken)
+    monkeypatch.setattr(kopf, "spawn_tasks", broken)
     with pytest.raises(RuntimeError, match="no watch"):
         await engine._watch(lambda: kopf.ConnectionInfo(server="https://api"))
-    assert engine.clean
