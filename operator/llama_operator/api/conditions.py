@@ -49,6 +49,7 @@ class Reason(StrEnum):
     STARTING = "Starting"
     SERVER_CRASHED = "ServerCrashed"
     OUT_OF_MEMORY = "OutOfMemory"
+    SIDECAR_FAILED = "SidecarFailed"
     UNRESPONSIVE = "Unresponsive"
     POD_FAILED = "PodFailed"
     PODS_REFUSED = "PodsRefused"
@@ -94,6 +95,7 @@ SERVING_FAILURES = frozenset(
         Reason.CONTAINER_CONFIG_INVALID,
         Reason.SERVER_CRASHED,
         Reason.OUT_OF_MEMORY,
+        Reason.SIDECAR_FAILED,
         Reason.UNRESPONSIVE,
         Reason.POD_FAILED,
         Reason.PODS_REFUSED,
