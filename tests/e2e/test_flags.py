@@ -23,7 +23,7 @@ from tests.unit.resources.models import model
 pytestmark = pytest.mark.e2e
 
 MODEL = "/models/model.gguf"
-(BUILD,) = re.findall(r"LLAMA_BUILD_COMMIT=(\w+)", Path("images/llama-server/Dockerfile").read_text())
+(BUILD,) = re.findall(r"_COMMIT=([0-9a-f]{7,})", Path("images/llama-server/Dockerfile").read_text())
 SHIPPED = table.of(BUILD)
 CUDA = {"type": "cuda", "count": 2}
 ANSWERS = "invalid argument|expected value|has been removed"
