@@ -101,7 +101,7 @@ def test_defaults_are_filled_in(server: Server) -> None:
     assert created["spec"] == {
         "source": {"url": {"url": "http://files/m.gguf"}},
         "accelerator": {"type": "cpu"},
-        "engine": {"contextSize": 4096, "slots": 1},
+        "engine": {"mode": "chat", "contextSize": 4096, "slots": 1, "flashAttention": "auto", "webUI": True},
         "ingress": {"host": "a.example.com", "path": "/"},
         "pod": {},
         "replicas": 1,
@@ -152,6 +152,24 @@ def test_sources_that_are_accepted_everywhere(server: Server, source: Object) ->
 def test_quotas(server: Server, quota: int | str) -> None:
     model = minimal("quota", storage={"cache": {"nodePath": "/var/lib/llama-models", "quota": quota}})
     assert create(server, model, dry_run=True)["spec"]["storage"]["cache"]["quota"] == quota
+
+
+@pytest.mark.parametrize("layers", [0, 33, "auto", "all"])
+def test_layers_of_an_accelerator(server: Server, layers: int | str) -> None:
+    model = minimal("layers", accelerator={"type": "cuda"}, engine={"gpuLayers": layers})
+    assert create(server, model, dry_run=True)["spec"]["engine"]["gpuLayers"] == layers
+
+
+def test_defaults_of_the_engines_settings(server: Server) -> None:
+    given: Object = {"kvCache": {}, "reasoning": {}, "split": {}}
+    engine = create(server, minimal("settings", accelerator={"type": "cuda"}, engine=given), dry_run=True)["spec"][
+        "engine"
+    ]
+    assert {name: engine[name] for name in given} == {
+        "kvCache": {"keys": "f16", "values": "f16"},
+        "reasoning": {"mode": "auto", "format": "auto"},
+        "split": {"mode": "layer"},
+    }
 
 
 def test_scale_subresource(server: Server) -> None:

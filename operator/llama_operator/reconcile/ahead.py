@@ -57,7 +57,7 @@ def desired(model: LlamaModel, config: Config, observed: Sequence[Object]) -> li
         try:
             kept = build(record.put(model, old), config)
         except SpecError:
-            return children  # the operator was installed anew, without the image or the folder that the old pods have
+            return children  # the operator was installed anew, without an image, folder or flag that the old pods have
         children = _with_template(model, old, children, kept, observed)
     return [*children, stager]
 

@@ -7,6 +7,8 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, SpecError
 from llama_operator.config import Config
+from llama_operator.flags import table
+from llama_operator.flags.check import check
 from llama_operator.resources import pod, served, server, sidecar, staging, storage
 from llama_operator.resources.metadata import child, selector
 from llama_operator.resources.volumes import volumes
@@ -47,6 +49,7 @@ def _strategy(model: LlamaModel) -> dict[str, Any]:
 
 def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
     storage.check(model, config)
+    check(model.spec.engine, _flags(model, config))
     members = {
         "terminationGracePeriodSeconds": model.spec.pod.termination_grace_period_seconds,
         "shareProcessNamespace": True,
@@ -71,3 +74,9 @@ def _image(model: LlamaModel, config: Config) -> str:
             f"the operator was installed without an image for accelerator type {kind}; set spec.image",
         )
     return image
+
+
+def _flags(model: LlamaModel, config: Config) -> table.Table | None:
+    """What the image's build knows; an image that the user chose is of a build that nobody knows here."""
+    build = "" if model.spec.image else config.server_builds.get(model.spec.accelerator.type)
+    return table.of(build) if build else None

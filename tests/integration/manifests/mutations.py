@@ -57,7 +57,13 @@ TYPES: dict[str, Any] = {
     "object": {},
     "list": [],
 }
-FITTING = {"string": {"text"}, "integer": {"integer"}, "object": {"object"}, "array": {"list"}}
+FITTING = {
+    "string": {"text"},
+    "integer": {"integer"},
+    "boolean": {"true"},
+    "object": {"object"},
+    "array": {"list"},
+}
 INT_OR_STRING = {"text", "integer"}
 
 

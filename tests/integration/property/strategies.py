@@ -41,7 +41,9 @@ _engines = st.fixed_dictionaries(
     {},
     optional={
         "contextSize": st.sampled_from([4096, 8192]),
-        "args": st.sampled_from([["--verbose"], ["--temp", "0"], ["--chat-template", "$(A) $$"]]),
+        "args": st.sampled_from([["--verbose"], ["--temp", "0"], ["--tags", "$(A) $$"]]),
+        "kvCache": st.sampled_from([{}, {"keys": "q8_0"}]),
+        "webUI": st.booleans(),
         "env": _variables,
     },
 )
