@@ -67,7 +67,7 @@ def _charges(pod: Object) -> Iterator[Charge]:
     stage, server = _container(pod, "initContainerStatuses", STAGE), _container(pod, "containerStatuses", SERVER)
     staged = stage.get("state", {}).get("terminated", {})
     if staged.get("exitCode") == 0:
-        yield from _of_server(pod, server, _time(staged["finishedAt"]))
+        yield from _of_server(pod, server, _time(staged.get("finishedAt"), pod))
     else:
         yield from _of_stager(pod, stage)
 
@@ -75,7 +75,7 @@ def _charges(pod: Object) -> Iterator[Charge]:
 def _of_stager(pod: Object, status: Object) -> Iterator[Charge]:
     blocked, ended = containers.blocked(status), containers.ended(status)
     if blocked and (blocked.reason != Reason.IMAGE_PULL_FAILED or containers.of_a_file(status)):
-        yield blocked, _time(pod["metadata"]["creationTimestamp"]) + PATIENCE
+        yield blocked, _time(None, pod) + PATIENCE
     elif ended and ended.get("exitCode") != 0 and _runs(status) >= RUNS:
         found = containers.staging_failure(ended, pod["metadata"]["name"])
         if found.reason in PERMANENT:
@@ -89,12 +89,10 @@ def _of_server(pod: Object, status: Object, staged: datetime) -> Iterator[Charge
         yield blocked, staged + PATIENCE
     elif ended and _runs(status) >= RUNS:
         yield containers.crash(ended, name), _AT_ONCE
-    elif (
-        ended and _silent(pod, ended["startedAt"]) and _time(ended["finishedAt"]) >= _time(ended["startedAt"]) + LOADING
-    ):
-        yield _never(name), _AT_ONCE
-    elif running and _silent(pod, running["startedAt"]):
-        yield _never(name), _time(running["startedAt"]) + LOADING
+    elif ended and _silent(pod, ended) and _lasted(pod, ended) >= LOADING:
+        yield _never(name), _AT_ONCE  # the kubelet has given up on it, and starts it again
+    elif running and _silent(pod, running):
+        yield _never(name), _time(running["startedAt"], pod) + LOADING
 
 
 def _runs(status: Object) -> int:
@@ -102,11 +100,16 @@ def _runs(status: Object) -> int:
     return int(status.get("restartCount", 0)) + ("running" not in status.get("state", {}))
 
 
-def _silent(pod: Object, since: str) -> bool:
-    """Whether it has not been Ready since: the condition changes when it becomes so, and when it is so no more."""
+def _silent(pod: Object, run: Object) -> bool:
+    """Whether it was not Ready in this run: the condition changes when it becomes so, and when it is so no more."""
     conditions: list[Object] = pod.get("status", {}).get("conditions") or []
     ready: Object = next((c for c in conditions if c["type"] == "Ready"), {})
-    return _time(ready.get("lastTransitionTime") or since) <= _time(since)
+    started = run.get("startedAt")
+    return bool(started) and _time(ready.get("lastTransitionTime"), pod) <= _time(started, pod)
+
+
+def _lasted(pod: Object, run: Object) -> timedelta:
+    return _time(run.get("finishedAt"), pod) - _time(run.get("startedAt"), pod)
 
 
 def _never(name: str) -> Finding:
@@ -129,5 +132,6 @@ def _container(pod: Object, field: str, name: str) -> Object:
     return next((s for s in pod.get("status", {}).get(field) or [] if s["name"] == name), {})
 
 
-def _time(written: str) -> datetime:
-    return datetime.fromisoformat(written)
+def _time(written: str | None, pod: Object) -> datetime:
+    """The pod's own beginning where nobody knows better."""
+    return datetime.fromisoformat(written or pod["metadata"]["creationTimestamp"])
