@@ -64,6 +64,7 @@ class Reason(StrEnum):
     # Stalled: the operator cannot go on until somebody changes something
     INVALID = "Invalid"
     NAME_CONFLICT = "NameConflict"
+    ROLLED_BACK = "RolledBack"
     FORBIDDEN = "Forbidden"
     CONTESTED = "Contested"
     API_ERROR = "APIError"
@@ -85,6 +86,16 @@ STAGING_FAILURES = frozenset(
     }
 )
 """What the stager reports in its termination message (`llama_operator.stage.failures`), and the catch-all."""
+
+PERMANENT = STAGING_FAILURES - {
+    Reason.SOURCE_UNREACHABLE,
+    Reason.SOURCE_ERROR,
+    Reason.STAGING_FAILED,
+    Reason.DISK_FULL,
+    Reason.QUOTA_EXCEEDED,
+} | {Reason.IMAGE_VOLUME_UNSUPPORTED}
+"""Staging failures that trying again will not mend; a want of room it may, for unused files are being collected. (The
+kubelet does try again, with growing pauses.)"""
 
 SERVING_FAILURES = frozenset(
     {

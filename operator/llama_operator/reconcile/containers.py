@@ -122,12 +122,11 @@ def _pull_failure(status: Object, reason: str, message: str) -> Finding:
     """While it waits for the next attempt, the kubelet has other words for the same; before 1.32 it had no cause."""
     cause = _RPC.sub("", _BACK_OFF.sub("", message)).strip()
     known = f": {cause or reason}" if cause or reason != "ImagePullBackOff" else ""
-    image, named = str(status.get("image")), _NAMED.search(message)
-    # The kubelet blames the container that mounts it.
-    if status["name"] in (STAGE, SERVER) and named and _bare(named[1]) != _bare(image):
+    mounted = of_a_file(status)
+    if mounted:
         return Finding(
             Reason.IMAGE_PULL_FAILED,
-            f"image {named[1]}, which holds a file, cannot be pulled{known}; correct the image of the spec's oci "
+            f"image {mounted}, which holds a file, cannot be pulled{known}; correct the image of the spec's oci "
             "source, see that the node reaches its registry, or set spec.pod.imagePullSecrets",
             quotes=True,
             vague=not known,
@@ -139,6 +138,13 @@ def _pull_failure(status: Object, reason: str, message: str) -> Finding:
         quotes=True,
         vague=not known,
     )
+
+
+def of_a_file(status: Object) -> str:
+    """The image that cannot be pulled, if it is one that the container mounts: the kubelet blames the container."""
+    named = _NAMED.search(status.get("state", {}).get("waiting", {}).get("message", ""))
+    other = named and status["name"] in (STAGE, SERVER) and _bare(named[1]) != _bare(str(status.get("image")))
+    return named[1] if named and other else ""
 
 
 def _config_failure(status: Object, words: str) -> Finding:

@@ -11,7 +11,7 @@ PROBLEMS = (
     STAGING_FAILURES
     | SERVING_FAILURES
     | {Reason.FILES_DIFFER, Reason.IMAGE_VOLUME_UNSUPPORTED}
-    | {Reason.INVALID, Reason.NAME_CONFLICT, Reason.FORBIDDEN, Reason.CONTESTED, Reason.API_ERROR}
+    | {Reason.INVALID, Reason.NAME_CONFLICT, Reason.ROLLED_BACK, Reason.FORBIDDEN, Reason.CONTESTED, Reason.API_ERROR}
 )
 """Reasons that somebody should look at: events of type Warning."""
 

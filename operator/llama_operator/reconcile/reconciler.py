@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 from llama_operator.api.conditions import Reason
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.kube import errors
 from llama_operator.reconcile import ahead, status
+from llama_operator.reconcile.blame import blame
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor, ModelGone
 from llama_operator.reconcile.inquiry import Inquiry
@@ -23,6 +27,10 @@ PATIENCE = 3
 log = Log(__name__)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Reconciler:
     def __init__(
         self,
@@ -34,6 +42,7 @@ class Reconciler:
         progresses: Progresses,
         collector: Collector,
         reporter: Reporter,
+        now: Callable[[], datetime] = _now,
     ) -> None:
         self._config = config
         self._cache = cache
@@ -42,6 +51,7 @@ class Reconciler:
         self._progresses = progresses
         self._collector = collector
         self._reporter = reporter
+        self._now = now
 
     async def reconcile(self, key: Key, failures: int = 0) -> float | None:
         """Do what is to be done for one model, now; `failures` of this key in a row came before.
@@ -59,7 +69,10 @@ class Reconciler:
 
         try:
             model = parse(seen.model)
-            desired = ahead.desired(model, self._config, [c for c in seen.children if controller_uid(c) == model.uid])
+            ours = [child for child in seen.children if controller_uid(child) == model.uid]
+            deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
+            cause, judge_again = blame(deployment, seen.pods, self._now())
+            desired = ahead.desired(model, self._config, ours, cause)
         except SpecError as error:
             log.warning("spec refused", model="/".join(key), why=str(error))
             await self._reporter.report(key, Failure(Reason.INVALID, str(error)))
@@ -75,11 +88,13 @@ class Reconciler:
                 await self._reporter.report(key, Failure(Reason.API_ERROR, error.message))
             raise
 
+        if cause:
+            log.warning("rolled back", model="/".join(key), reason=cause.reason, detail=cause.message)
         evidence, inquire_again = await self._inquiry.inquire(key)
         seen = self._cache.snapshot(key)
         stager = status.stager(seen.model, Observed(seen.children, seen.pods)) if seen.model else None
         progress, ask_again = self._progresses.look(key, stager)
         await self._reporter.report(key, outcome.failure, evidence, progress)
         collect_again = await self._collector.look(key, model, seen)
-        pauses = (outcome.again, inquire_again, ask_again, collect_again)
+        pauses = (outcome.again, judge_again, inquire_again, ask_again, collect_again)
         return min((again for again in pauses if again is not None), default=None)

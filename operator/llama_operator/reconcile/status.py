@@ -13,25 +13,15 @@ from llama_operator.api.conditions import Reason, Type, condition
 from llama_operator.api.staging import Progress, Staged
 from llama_operator.api.summary import summary
 from llama_operator.api.types import LlamaModel, Spec, readable
-from llama_operator.reconcile import ahead, exposure, pods, share, stagers, workload
+from llama_operator.reconcile import ahead, exposure, pods, rollback, share, stagers, workload
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod, remembered
 from llama_operator.reconcile.finding import Finding, steady
 from llama_operator.reconcile.plan import controller_uid
+from llama_operator.reconcile.rollback import Standing
 from llama_operator.reconcile.stagers import Stager
 from llama_operator.resources import endpoints, served
 
 Object = dict[str, Any]
-
-PERMANENT = conditions.STAGING_FAILURES - {
-    Reason.SOURCE_UNREACHABLE,
-    Reason.SOURCE_ERROR,
-    Reason.STAGING_FAILED,
-    Reason.DISK_FULL,
-    Reason.QUOTA_EXCEEDED,
-} | {Reason.IMAGE_VOLUME_UNSUPPORTED}
-"""Staging failures that trying again will not mend; a want of room it may, for unused files are being collected. (The
-kubelet does try again, with growing pauses.)"""
-
 
 IN_PLACE = (Reason.STAGED, Reason.FILES_DIFFER)
 """Reasons of Staged while it is true."""
@@ -83,7 +73,13 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     available = steady(workload.available(deployment, serving), before.get(Type.AVAILABLE, {}))
     exposed = steady(exposure.exposed(raw, seen.owned, evidence), before.get(Type.EXPOSED, {}))
     parts = [staged, available, exposed]
-    ready = _failed(failure) or _missing(parts, stuck) or _rolled(deployment, blocked, held=seen.held is not None)
+    rolled_back = _rolled_back(seen)
+    ready = (
+        _failed(failure)
+        or rolled_back
+        or _missing(parts, stuck)
+        or _rolled(deployment, blocked, held=seen.held is not None)
+    )
     ready = steady(ready, before.get(Type.READY, {}))
     wanted = [
         _told(Type.READY, ready, Reason.READY),
@@ -91,8 +87,9 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
         _told(Type.AVAILABLE, available, Reason.AVAILABLE),
         _told(Type.EXPOSED, exposed, Reason.EXPOSED),
     ]
-    stalled = ready if failure else staged
-    if failure or staged.reason in PERMANENT:
+    mistake = staged if staged.reason in conditions.PERMANENT else None
+    stalled = ready if failure else rolled_back or mistake
+    if stalled:
         wanted.append(condition(Type.STALLED, True, stalled.reason, stalled.message))
     elif ready.reason not in (Reason.READY, Reason.SCALED_TO_ZERO):
         wanted.append(condition(Type.RECONCILING, True, ready.reason, ready.message))
@@ -149,6 +146,7 @@ class _Seen:
     current: list[Object]
     ahead: bool
     held: Spec | None
+    standing: Standing
     job: Object | None
     job_pods: list[Object]
     job_claims: list[Suspect]
@@ -160,7 +158,8 @@ def _see(raw: Object, observed: Observed) -> _Seen:
     deployment = owned.get("Deployment", {})
     servers = [pod for pod in observed.pods if stagers.is_server(pod)]
     model = readable(raw)  # else `failure` says what is wrong with the spec
-    held = ahead.held(model, ours) if model else None
+    standing = rollback.standing(deployment)
+    held = ahead.held(model, ours, None if standing.failed else standing.serves) if model else None
     job = ahead.stager_of(model, ours) if model else None
     return _Seen(
         model=model,
@@ -168,8 +167,9 @@ def _see(raw: Object, observed: Observed) -> _Seen:
         deployment=deployment,
         servers=servers,
         current=workload.current_pods(servers, deployment),
-        ahead=model is not None and ahead.staged_ahead(model, held),
+        ahead=model is not None and ahead.staged_ahead(model, standing, held),
         held=held,
+        standing=standing,
         job=job,
         job_pods=stagers.of_a_job(job, observed.pods),
         job_claims=workload.claims(owned | {"Deployment": job or {}}),  # both have a pod template
@@ -178,6 +178,20 @@ def _see(raw: Object, observed: Observed) -> _Seen:
 
 def _failed(failure: Failure | None) -> Finding | None:
     return Finding(Reason(failure.reason), failure.message, quotes=True) if failure else None
+
+
+def _rolled_back(seen: _Seen) -> Finding | None:
+    """Told by the Deployment, which forgets it when the spec becomes another (see `rollback`)."""
+    failed = seen.standing.failed
+    if failed is None:
+        return None
+    name, mark = seen.deployment["metadata"]["name"], constants.ROLLED_BACK
+    return Finding(
+        Reason.ROLLED_BACK,
+        f"the newest version failed ({failed.reason}) and was rolled back; served is the last one that answered. "
+        f"What it said: {failed.message}. Correct the spec, or have the same version tried again: "
+        f"`kubectl annotate deployment {name} {mark}-`",
+    )
 
 
 def _missing(parts: list[Finding], stuck: Finding | None) -> Finding | None:
@@ -230,6 +244,7 @@ def _addresses(seen: _Seen) -> dict[str, str]:
     """Below the path where the servers answer now."""
     if seen.model is None:
         return {}
-    answers = served.put(seen.model, seen.held) if seen.held else seen.model
+    shape = seen.held or (seen.standing.serves if seen.standing.failed else None)
+    answers = served.put(seen.model, shape) if shape else seen.model
     outside = endpoints.ingress_url(answers) if seen.model.spec.ingress else None
     return {"url": endpoints.service_url(answers)} | ({"ingressURL": outside} if outside else {})

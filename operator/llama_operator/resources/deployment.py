@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llama_operator import constants
-from llama_operator.api.types import LlamaModel, SpecError
+from llama_operator.api.types import LlamaModel
 from llama_operator.config import Config
 from llama_operator.flags import table
 from llama_operator.flags.check import check
@@ -18,7 +18,7 @@ STAGING_DEADLINE_SECONDS = 6 * 3600
 
 
 def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
-    made_from = served.written(served.of(model))
+    made_from = served.written(served.of(model, config))
     return child(
         model,
         api_version="apps/v1",
@@ -57,23 +57,10 @@ def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
             staging.container(model, config.stage_image),
             sidecar.container(model, config.stage_image),
         ],
-        "containers": [server.container(model, _image(model, config))],
+        "containers": [server.container(model, server.image(model, config))],
         "volumes": volumes(model),
     }
     return pod.template(model, constants.SERVER, pod.spec(model.spec.pod, **members))
-
-
-def _image(model: LlamaModel, config: Config) -> str:
-    if model.spec.image:
-        return model.spec.image
-    kind = model.spec.accelerator.type
-    image = config.server_images.get(kind)
-    if not image:
-        raise SpecError(
-            "spec.image",
-            f"the operator was installed without an image for accelerator type {kind}; set spec.image",
-        )
-    return image
 
 
 def _flags(model: LlamaModel, config: Config) -> table.Table | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from llama_operator.api.types import Accelerator, LlamaModel
+from llama_operator.api.types import Accelerator, LlamaModel, SpecError
+from llama_operator.config import Config
 from llama_operator.constants import SERVER_PORT
 from llama_operator.resources import settings
 from llama_operator.resources.arguments import arguments
@@ -37,6 +38,20 @@ def container(model: LlamaModel, image: str) -> dict[str, Any]:
     if resources:
         built["resources"] = resources
     return built
+
+
+def image(model: LlamaModel, config: Config) -> str:
+    """The spec's, or the operator's for the accelerator. Raises `SpecError` if it has none."""
+    if model.spec.image:
+        return model.spec.image
+    kind = model.spec.accelerator.type
+    found = config.server_images.get(kind)
+    if not found:
+        raise SpecError(
+            "spec.image",
+            f"the operator was installed without an image for accelerator type {kind}; set spec.image",
+        )
+    return found
 
 
 def accelerators(accelerator: Accelerator) -> dict[str, str]:

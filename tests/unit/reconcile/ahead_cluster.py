@@ -9,7 +9,7 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, Spec, parse
 from llama_operator.config import Config
-from llama_operator.reconcile import ahead, jobs
+from llama_operator.reconcile import ahead, jobs, rollback
 from llama_operator.reconcile.plan import Plan, key, plan
 from llama_operator.resources import served as record
 from llama_operator.resources import sources
@@ -62,7 +62,7 @@ class Cluster:
 
     def waits(self, before: Object) -> bool:
         """Whether the pod template has to stay as it is."""
-        old, model = ahead.served(before), self.model()
+        old, model = rollback.standing(before).serves, self.model()
         wanted, storage = sources.of(model.spec), self.spec["storage"]
         others = old is not None and sources.of(old) != wanted
         if not others or not storage or storage == ONCE or model.spec.replicas == 0:
@@ -78,7 +78,7 @@ class Cluster:
         after = self.deployment()
         if waits:
             assert after["spec"]["template"] == before["spec"]["template"], "rolled too early"
-            assert ahead.served(after) == ahead.served(before), "forgets what it serves"
+            assert rollback.standing(after) == rollback.standing(before), "forgets what it serves"
         else:
             told = after["metadata"]["annotations"].get(constants.SERVED)
             assert told == record.written(self.asked()), "not rolled"
@@ -124,16 +124,16 @@ class Cluster:
         return " ".join(self.template()["spec"]["containers"][0]["args"])
 
     def serves(self) -> Spec | None:
-        return ahead.served(self.deployment())
+        return rollback.standing(self.deployment()).serves
 
     def asked(self) -> Spec:
         """What the Deployment serves once it is as the spec says."""
-        return record.of(self.model())
+        return record.of(self.model(), self.config)
 
 
-def started(available: int = 1, **spec: Any) -> Cluster:
+def started(available: int = 1, config: Config = CONFIG, **spec: Any) -> Cluster:
     """A model whose servers answer, or not yet."""
-    cluster = Cluster({"source": source("a"), "storage": CLAIM} | spec)
+    cluster = Cluster({"source": source("a"), "storage": CLAIM} | spec, config=config)
     cluster.reconcile()
     cluster.answer(available)
     return cluster

@@ -32,7 +32,7 @@ def template(of: LlamaModel) -> Any:
 
 
 def told(of: LlamaModel) -> Spec:
-    text = served.written(served.of(of))
+    text = served.written(served.of(of, CONFIG))
     assert text is not None
     found = served.read(text)
     assert found is not None
@@ -46,7 +46,9 @@ def test_the_template_is_made_again_whatever_the_spec_says_by_now(path: Path, no
     of_the_other = msgspec.structs.replace(now, name=before.name)
     held = served.put(of_the_other, told(before))
     assert template(held) == template(before)
-    assert served.written(served.of(held)) == served.written(served.of(before)), "it still says what it serves"
+    assert served.written(served.of(held, CONFIG)) == served.written(served.of(before, CONFIG)), (
+        "it still says what it serves"
+    )
 
 
 @pytest.mark.parametrize("name", Spec.__struct_fields__)
@@ -93,7 +95,7 @@ def test_what_somebody_else_wrote_is_nothing(text: str) -> None:
 @pytest.mark.parametrize("more", [0, 1])
 def test_what_is_too_large_is_not_told(more: int) -> None:
     def sized(length: int) -> Spec:
-        return served.of(model(engine={"args": ["x" * length]}))
+        return served.of(model(engine={"args": ["x" * length]}), CONFIG)
 
     around = len(served.written(sized(0)) or "")
     text = served.written(sized(served.LIMIT_BYTES - around + more))
