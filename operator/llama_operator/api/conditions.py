@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SERVER_CRASHED = "ServerCrashed"
     OUT_OF_MEMORY = "OutOfMemory"
     NO_COMPLETION = "NoCompletion"
+    SIDECAR_FAILED = "SidecarFailed"
     UNRESPONSIVE = "Unresponsive"
     POD_FAILED = "PodFailed"
     PODS_REFUSED = "PodsRefused"
@@ -101,6 +102,7 @@ SERVING_FAILURES = frozenset(
         Reason.SERVER_CRASHED,
         Reason.OUT_OF_MEMORY,
         Reason.NO_COMPLETION,
+        Reason.SIDECAR_FAILED,
         Reason.UNRESPONSIVE,
         Reason.POD_FAILED,
         Reason.PODS_REFUSED,

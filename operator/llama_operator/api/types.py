@@ -186,6 +186,7 @@ class Pod(_Base, frozen=True):
     runtime_class_name: str | None = None
     service_account_name: str | None = None
     image_pull_secrets: tuple[LocalObjectReference, ...] = ()
+    termination_grace_period_seconds: int = 300
 
 
 class Spec(_Base, frozen=True):

@@ -123,9 +123,10 @@ _CRASH: Table = (
 
 _EXIT_CODES = {
     132: "the image's build needs CPU instructions that the node lacks: set spec.image, or choose other nodes",
-    137: "it was killed, mostly for not answering its health check: choose a smaller model or a faster node",
+    137: "it was killed: because it hung, if `kubectl logs POD -c sidecar` says so (then set spec.image to another "
+    "build), otherwise mostly because it was not ready in half an hour: choose a smaller model or a faster node",
     139: "this build of llama.cpp is faulty: set spec.image to another one",
-    143: "it was told to end, mostly for not answering its health check: choose a smaller model or a faster node",
+    143: "it was told to end, mostly because it was not ready in half an hour: choose a smaller model or a faster node",
 }
 
 

@@ -12,6 +12,7 @@ from llama_operator.api.staging import Failed, Report
 from llama_operator.reconcile import advice, imagevolumes
 from llama_operator.reconcile.finding import Finding
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
+from llama_operator.resources.sidecar import CONTAINER_NAME as SIDECAR
 from llama_operator.resources.staging import CONTAINER_NAME as STAGE
 
 Object = dict[str, Any]
@@ -75,6 +76,17 @@ def crash(terminated: Object, pod: str) -> Finding:
         Reason.SERVER_CRASHED,
         f"llama-server in pod {pod} ended with code {code}{words}; {advice.on_crash(words, code)} "
         f"(`kubectl logs {pod} -c llama-server --previous` has the whole log)",
+        quotes=True,
+    )
+
+
+def sidecar_failure(terminated: Object, pod: str) -> Finding:
+    """The sidecar has ended, which it never does by itself; a pod without it is not Ready, whatever the server does."""
+    why, code = terminated.get("reason", "Error"), terminated.get("exitCode")
+    return Finding(
+        Reason.SIDECAR_FAILED,
+        f"the sidecar in pod {pod} ended with {why}, code {code}{last_words(terminated)}; it is started again, and the "
+        f"pod gets no requests meanwhile; `kubectl logs {pod} -c sidecar --previous` has the whole log",
         quotes=True,
     )
 
@@ -150,7 +162,8 @@ def _bare(image: str) -> str:
 
 def _image_of(container: str) -> str:
     """Where the image of a container is set."""
-    return {SERVER: "spec.image", STAGE: "the chart's value `image`"}.get(container, "its image")
+    ours = "the chart's value `image`"
+    return {SERVER: "spec.image", STAGE: ours, SIDECAR: ours}.get(container, "its image")
 
 
 def failure(terminated: Object) -> Failed | None:

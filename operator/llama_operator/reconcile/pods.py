@@ -13,6 +13,7 @@ from llama_operator.reconcile import advice, containers
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod
 from llama_operator.reconcile.finding import Finding
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
+from llama_operator.resources.sidecar import CONTAINER_NAME as SIDECAR
 from llama_operator.resources.staging import CONTAINER_NAME as STAGE
 
 Object = dict[str, Any]
@@ -90,10 +91,13 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence, problem:
     other = _beside(pod)
     if other:
         return other
+    watcher = _containers(pod, "initContainerStatuses").get(SIDECAR, {})
     status = server(pod)
-    blocked = containers.blocked(status)
+    blocked = containers.blocked(watcher) or containers.blocked(status)
     if blocked:
         return blocked
+    if "running" not in watcher.get("state", {}) and (ended := containers.ended(watcher)):
+        return containers.sidecar_failure(ended, name)
     if status.get("ready") and "running" in status.get("state", {}):
         return _ready_but(name, ready)
     running = status.get("state", {}).get("running")
@@ -103,7 +107,7 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence, problem:
         # Ready turned False only after the container had started: it has answered, and does not any more.
         return Finding(
             Reason.UNRESPONSIVE,
-            f"llama-server in pod {name} does not answer its health check any more; the kubelet restarts it after a "
+            f"llama-server in pod {name} does not answer its health check any more; it is restarted within a "
             f"minute, and `kubectl logs {name} -c llama-server` shows what it does",
         )
     ended = containers.ended(status)
@@ -157,7 +161,7 @@ def _beside(pod: Object) -> Finding | None:
     else:
         return None
     for status in others.values():
-        if status["name"] in (STAGE, SERVER) or status.get("ready"):
+        if status["name"] in (STAGE, SIDECAR, SERVER) or status.get("ready"):
             continue
         blocked, ended = containers.blocked(status), containers.ended(status)
         if blocked:

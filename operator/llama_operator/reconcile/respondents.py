@@ -15,7 +15,8 @@ Object = dict[str, Any]
 PAUSE_SECONDS = 10.0
 """Between two questions while answers change. Each brings one write of the status at most, so also between those."""
 TROUBLE_SECONDS = 60.0
-"""Between two questions to a server that has said what is wrong. When it gets well, its pod tells that by itself."""
+"""Between two questions to a server that has said what is wrong, and when it gets well its pod tells that by itself; or
+that is ready and says nothing."""
 MOST = 16
 """Servers of one model that are asked. All have the same template, and what they say is told once."""
 
@@ -60,7 +61,7 @@ def after_progress(_: Respondent, __: Progress) -> float | None:
 
 
 def after_facts(server: Respondent, facts: Facts) -> float | None:
-    """Seconds until the next question. A server that is ready and has said so is asked once."""
-    if server.ready and facts.answered:
-        return None
-    return TROUBLE_SECONDS if facts.problem else PAUSE_SECONDS
+    """Seconds until the next question. A server that is ready, has said so, and has told what it serves is done."""
+    if not server.ready or not facts.answered:
+        return TROUBLE_SECONDS if facts.problem else PAUSE_SECONDS
+    return None if facts.build or facts.slots else TROUBLE_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, SpecError
 from llama_operator.config import Config
-from llama_operator.resources import pod, served, server, staging, storage
+from llama_operator.resources import pod, served, server, sidecar, staging, storage
 from llama_operator.resources.metadata import child, selector
 from llama_operator.resources.volumes import volumes
 
@@ -48,8 +48,12 @@ def _strategy(model: LlamaModel) -> dict[str, Any]:
 def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
     storage.check(model, config)
     members = {
-        "terminationGracePeriodSeconds": 60,
-        "initContainers": [staging.container(model, config.stage_image)],
+        "terminationGracePeriodSeconds": model.spec.pod.termination_grace_period_seconds,
+        "shareProcessNamespace": True,
+        "initContainers": [
+            staging.container(model, config.stage_image),
+            sidecar.container(model, config.stage_image),
+        ],
         "containers": [server.container(model, _image(model, config))],
         "volumes": volumes(model),
     }

@@ -1,4 +1,4 @@
-"""The llama-server container: its flags, its probes, its resources.
+"""The llama-server container: its flags and its resources.
 
 Every flag is set explicitly, because llama-server's defaults are made for a desktop: port and host differ between
 versions, threads and cache ignore the container's limits.
@@ -17,14 +17,12 @@ from llama_operator.constants import SERVER_PORT
 from llama_operator.resources import quantity
 from llama_operator.resources.endpoints import prefix
 from llama_operator.resources.files import files
+from llama_operator.resources.probes import probes
 from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.staging import literal
 from llama_operator.resources.volumes import for_server
 
 CONTAINER_NAME = "llama-server"
-
-LOAD_SECONDS = 1800
-"""How long loading a model may take before the container is restarted."""
 
 SSE_PING_SECONDS = 5
 """A cut stream is noticed at the next ping (llama-server's default: 30 s), so this bounds how long a stop takes."""
@@ -47,9 +45,7 @@ def container(model: LlamaModel, image: str) -> dict[str, Any]:
         "securityContext": CONTAINER,
         # The last lines of the log become the termination message: `kubectl describe` tells why it crashed.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        # Endpoints are told about a stopping pod asynchronously; until they know, it must go on answering.
-        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
-        **_probes(prefix(model) + "/health"),
+        **probes(model),
     }
     if engine.env:
         built["env"] = [msgspec.to_builtins(variable) for variable in engine.env]
@@ -124,13 +120,3 @@ def _resources(model: LlamaModel) -> dict[str, Any]:
     wanted = model.spec.resources
     limits = {**wanted.limits, **accelerators(model.spec.accelerator)}
     return ({"limits": limits} if limits else {}) | ({"requests": wanted.requests} if wanted.requests else {})
-
-
-def _probes(path: str) -> dict[str, Any]:
-    """/health answers 503 while the model loads and 200 from then on, also when every slot is busy."""
-    get = {"httpGet": {"path": path, "port": "http"}}
-    return {
-        "startupProbe": {**get, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": LOAD_SECONDS},
-        "readinessProbe": {**get, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3},
-        "livenessProbe": {**get, "periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 6},
-    }

@@ -50,8 +50,11 @@ def facts(answer: bytes) -> Facts:
         raise NoAnswer("numbers without sense")
     if not all(0 <= number <= MOST for number in (told.parameters, told.bytes)):
         raise NoAnswer("numbers without sense")
-    words = " ".join(_UNPRINTABLE.sub(" ", told.problem).split())[:PROBLEM_LIMIT]
-    return msgspec.structs.replace(told, problem=words)
+    return msgspec.structs.replace(told, problem=_line(told.problem), ended=_line(told.ended))
+
+
+def _line(words: str) -> str:
+    return " ".join(_UNPRINTABLE.sub(" ", words).split())[:PROBLEM_LIMIT]
 
 
 def _decoded(answer: bytes, type_: type[T]) -> T:

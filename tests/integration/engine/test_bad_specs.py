@@ -114,7 +114,7 @@ def test_texts_are_passed_on_as_they_are(place: Place, start: Start) -> None:
     operator.settle()
     deployment = place.get(place.deployment)
     pod = deployment["spec"]["template"]["spec"]
-    (stage,), (server,) = pod["initContainers"], pod["containers"]
+    (stage, _), (server,) = pod["initContainers"], pod["containers"]
     assert server["args"][-len(texts) :] == [text.replace("$", "$$") for text in texts]
     assert [variable["value"] for variable in server["env"]] == texts
     assert "command" not in server, "the image's own entry point, and no shell, gets them"
@@ -134,7 +134,7 @@ def test_a_path_in_a_volume_is_passed_on_as_it_is(place: Place, start: Start) ->
     eventually(lambda: place.condition("Ready"))
     pod = place.get(place.deployment)["spec"]["template"]["spec"]
     literal = f"/volumes/model/{path}".replace("$", "$$")
-    (stage,), (server,) = pod["initContainers"], pod["containers"]
+    (stage, _), (server,) = pod["initContainers"], pod["containers"]
     assert json.loads(stage["args"][0])["files"][0]["path"] == literal
     assert literal in server["args"]
     operator.settle()

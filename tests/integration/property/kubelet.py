@@ -34,7 +34,9 @@ def _status(pod: Object) -> Object:
         "phase": "Succeeded" if ends else "Running",
         "startTime": now,
         "conditions": [{"type": type_, "status": "True", "lastTransitionTime": now} for type_ in types],
-        "initContainerStatuses": [_container(c, staged) for c in spec.get("initContainers", [])],
+        "initContainerStatuses": [
+            _container(c, state if "restartPolicy" in c else staged) for c in spec.get("initContainers", [])
+        ],
         "containerStatuses": [_container(c, state) for c in spec["containers"]],
     }
 

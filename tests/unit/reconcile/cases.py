@@ -173,6 +173,11 @@ CASES = [
         "OutOfMemory Staged OutOfMemory Exposed Reconciling",
     ),
     case(
+        "sidecar ended",
+        [serving(container("llama-server", running(), ready=True), sidecar=container("sidecar", terminated(1)))],
+        "SidecarFailed Staged SidecarFailed Exposed Reconciling",
+    ),
+    case(
         "hangs",
         [serving(container("llama-server", running()), ready=condition("Ready", False, since=LATER))],
         "Unresponsive Staged Unresponsive Exposed Reconciling",

@@ -88,13 +88,15 @@ def condition(type_: str, status: bool, since: str = CREATED, **more: Any) -> Ob
 def pod(
     *,
     stage: Object | None = None,
+    sidecar: Object | None = None,
     server: Object | None = None,
     ready: Object | None = None,
     name: str = NAME,
     version: str | None = None,
     **status: Any,
 ) -> Object:
-    """A pod on a node; `stage` and `server` are container statuses."""
+    """A pod on a node; `stage`, `sidecar` and `server` are container statuses. The sidecar runs once all is staged."""
+    watches = container("sidecar", running(), ready=True, started=True) if stage and stage["ready"] else None
     scheduled = [condition("PodReadyToStartContainers", True), condition("PodScheduled", True)]
     return {
         "metadata": {
@@ -108,7 +110,10 @@ def pod(
         "status": {
             "phase": "Pending",
             "conditions": [*scheduled, ready or condition("Ready", False, reason="ContainersNotReady")],
-            "initContainerStatuses": [stage or container("stage", waiting("PodInitializing"))],
+            "initContainerStatuses": [
+                stage or container("stage", waiting("PodInitializing")),
+                sidecar or watches or container("sidecar", waiting("PodInitializing")),
+            ],
             "containerStatuses": [server or container("llama-server", waiting("PodInitializing"))],
             **status,
         },

@@ -56,7 +56,7 @@ CRASHES = [
     ("E srv    load_model: failed to load model, '/models/a.gguf'", 1, "see that the file is a model"),
     ("CUDA error: no kernel image is available for execution on the device", 134, "driver fits the image"),
     ("", 132, "CPU instructions"),
-    ("", 137, "not answering its health check"),
+    ("", 137, "because it hung"),
     ("", 139, "this build of llama.cpp is faulty"),
     ("strange", 7, "mend what these lines complain about"),
 ]

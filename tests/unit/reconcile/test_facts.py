@@ -91,6 +91,7 @@ class TestWhoIsAsked:
         assert after_facts(starting, GOOD) == PAUSE_SECONDS
         assert after_facts(ready, Facts()) == PAUSE_SECONDS
         assert after_facts(starting, BROKEN) == TROUBLE_SECONDS
+        assert after_facts(ready, Facts(answered=True)) == TROUBLE_SECONDS, "it does not say what it serves"
 
 
 class TestServed:

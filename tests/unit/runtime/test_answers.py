@@ -94,7 +94,7 @@ def test_a_problem_is_one_line_of_plain_characters() -> None:
 
 words = st.text(st.sampled_from("ab9 ./<\n\x00\x1b\x9b\u00e9\u202e\u2028"))
 json_values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), words)
-hostile = st.dictionaries(st.sampled_from([*FACTS, "problem"]), json_values)
+hostile = st.dictionaries(st.sampled_from([*FACTS, "problem", "ended"]), json_values)
 
 
 @given(st.one_of(st.binary(), hostile.map(said), hostile.map(lambda found: said(FACTS | found))))
@@ -106,5 +106,5 @@ def test_whatever_is_said_facts_are_bounded(answer: bytes) -> None:
     assert min(told.context_size, told.slots, told.context_trained, told.parameters, told.bytes) >= 0
     assert max(told.context_size, told.slots, told.context_trained) < 2**31
     assert max(told.parameters, told.bytes) <= 2**53
-    assert (len(told.build) <= 64, len(told.model) <= 1024, len(told.problem) <= 300) == (True, True, True)
-    assert (told.build + told.model + told.problem).isprintable()
+    assert len(told.build) <= 64 and len(told.model) <= 1024 and len(told.problem) <= 300 and len(told.ended) <= 300
+    assert (told.build + told.model + told.problem + told.ended).isprintable()
