@@ -224,6 +224,7 @@ def test_printer_columns(server: Server) -> None:
         "readyReplicas": 0,
         "url": "http://printed",
         "model": {"name": "Tiny", "summary": "llama 7.2B Q4_K_M"},
+        "served": {"contextSize": 4096, "build": "b11669-Debian"},
     }
     server("PATCH", f"{MODELS}/printed/status", {"status": status})
     table = server("GET", f"{MODELS}/printed", accept="application/json;as=Table;v=v1;g=meta.k8s.io")
@@ -239,6 +240,8 @@ def test_printer_columns(server: Server) -> None:
         "Model": "llama 7.2B Q4_K_M",
         "URL": "http://printed",
         "Title": "Tiny",
+        "Context": 4096,
+        "Build": "b11669-Debian",
         "Message": "the file has another digest",
     }
 

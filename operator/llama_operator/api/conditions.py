@@ -1,8 +1,8 @@
 """The vocabulary of `status.conditions`: types, reasons, and how one condition follows another.
 
 The lists are closed and documented in `docs/api.md`; a test fails when a reason is missing there. Conditions follow
-the Kubernetes API conventions and kstatus: `Ready` summarises, `Reconciling` and `Stalled` are present only while
-they are true.
+the Kubernetes API conventions and kstatus: `Ready` summarises, `Reconciling`, `Stalled` and `Degraded` are present only
+while they are true.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Type(StrEnum):
     EXPOSED = "Exposed"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
+    DEGRADED = "Degraded"
 
 
 class Reason(StrEnum):
@@ -49,6 +50,7 @@ class Reason(StrEnum):
     STARTING = "Starting"
     SERVER_CRASHED = "ServerCrashed"
     OUT_OF_MEMORY = "OutOfMemory"
+    NO_COMPLETION = "NoCompletion"
     SIDECAR_FAILED = "SidecarFailed"
     UNRESPONSIVE = "Unresponsive"
     POD_FAILED = "PodFailed"
@@ -68,6 +70,10 @@ class Reason(StrEnum):
     FORBIDDEN = "Forbidden"
     CONTESTED = "Contested"
     API_ERROR = "APIError"
+    # Degraded: what is served is not what was asked
+    CONTEXT_SMALLER = "ContextSmaller"
+    SLOTS_DIFFER = "SlotsDiffer"
+    OTHER_MODEL = "OtherModel"
 
 
 STAGING_FAILURES = frozenset(
@@ -106,6 +112,7 @@ SERVING_FAILURES = frozenset(
         Reason.CONTAINER_CONFIG_INVALID,
         Reason.SERVER_CRASHED,
         Reason.OUT_OF_MEMORY,
+        Reason.NO_COMPLETION,
         Reason.SIDECAR_FAILED,
         Reason.UNRESPONSIVE,
         Reason.POD_FAILED,
@@ -113,6 +120,9 @@ SERVING_FAILURES = frozenset(
     }
 )
 """Why a pod does not come to answer, other than that it takes its time."""
+
+DEVIATIONS = frozenset({Reason.CONTEXT_SMALLER, Reason.SLOTS_DIFFER, Reason.OTHER_MODEL})
+"""What is served is not what was asked. Another model is not Ready; with less of the right one a user can work."""
 
 MESSAGE_LIMIT = 2048
 """Characters of a message that are kept; the API allows 32768, a terminal far less."""

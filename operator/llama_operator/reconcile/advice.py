@@ -158,6 +158,11 @@ def on_crash(words: str, exit_code: int) -> str:
     return _first(_CRASH, words) or _EXIT_CODES.get(exit_code, "mend what these lines complain about")
 
 
+def on_problem(words: str) -> str:
+    """`words`: what llama-server has answered, or not answered, to a request; empty where nothing fits them."""
+    return _first(_CRASH, words)
+
+
 def _first(table: Table, words: str) -> str:
     for pattern, advice in table:
         match = re.search(pattern, words)

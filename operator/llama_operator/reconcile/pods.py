@@ -71,10 +71,11 @@ def unstarted(model: str) -> Finding:
     )
 
 
-def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence) -> Finding:
+def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence, problem: Finding | None = None) -> Finding:
     """Why this pod does not answer, seen from Kubernetes; `Available` if it does.
 
-    `claims`: those that it uses and that are not known to be bound; `evidence`: what events have told.
+    `claims`: those that it uses and that are not known to be bound; `evidence`: what events have told; `problem`: what
+    its sidecar says.
     """
     name, ready = pod["metadata"]["name"], _condition(pod, "Ready")
     if ready.get("status") == "True":
@@ -91,7 +92,7 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence) -> Findi
     if other:
         return other
     watcher = _containers(pod, "initContainerStatuses").get(SIDECAR, {})
-    status = _containers(pod, "containerStatuses").get(SERVER, {})
+    status = server(pod)
     blocked = containers.blocked(watcher) or containers.blocked(status)
     if blocked:
         return blocked
@@ -100,6 +101,8 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence) -> Findi
     if status.get("ready") and "running" in status.get("state", {}):
         return _ready_but(name, ready)
     running = status.get("state", {}).get("running")
+    if running is not None and problem:
+        return problem
     if running and ready.get("lastTransitionTime", "") > running.get("startedAt", ""):
         # Ready turned False only after the container had started: it has answered, and does not any more.
         return Finding(
@@ -192,6 +195,11 @@ def _ready_but(name: str, ready: Object) -> Finding:
 def _condition(pod: Object, type_: str) -> Object:
     conditions: list[Object] = pod.get("status", {}).get("conditions") or []
     return next((c for c in conditions if c["type"] == type_), {})
+
+
+def server(pod: Object) -> Object:
+    """The status of its llama-server's container; empty while there is none."""
+    return _containers(pod, "containerStatuses").get(SERVER, {})
 
 
 def _stager(pod: Object) -> Object:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from llama_operator.api.conditions import Reason
+from llama_operator.api.sidecar import Facts
+from llama_operator.api.staging import Progress
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.kube import errors
@@ -15,7 +17,7 @@ from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor, ModelGone
 from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.plan import controller_uid, plan
-from llama_operator.reconcile.progress import Progresses
+from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reporter import Reporter
 from llama_operator.reconcile.status import Failure, Observed
 from llama_operator.runtime.cache import Cache, Key
@@ -39,7 +41,8 @@ class Reconciler:
         cache: Cache,
         executor: Executor,
         inquiry: Inquiry,
-        progresses: Progresses,
+        progresses: Questions[Progress],
+        facts: Questions[Facts],
         collector: Collector,
         reporter: Reporter,
         now: Callable[[], datetime] = _now,
@@ -49,6 +52,7 @@ class Reconciler:
         self._executor = executor
         self._inquiry = inquiry
         self._progresses = progresses
+        self._facts = facts
         self._collector = collector
         self._reporter = reporter
         self._now = now
@@ -65,6 +69,7 @@ class Reconciler:
             self._executor.forget(key)
             self._inquiry.forget(key)
             self._progresses.forget(key)
+            self._facts.forget(key)
             return await self._collector.look(key, None, seen)
 
         try:
@@ -92,9 +97,10 @@ class Reconciler:
             log.warning("rolled back", model="/".join(key), reason=cause.reason, detail=cause.message)
         evidence, inquire_again = await self._inquiry.inquire(key)
         seen = self._cache.snapshot(key)
-        stager = status.stager(seen.model, Observed(seen.children, seen.pods)) if seen.model else None
-        progress, ask_again = self._progresses.look(key, stager)
-        await self._reporter.report(key, outcome.failure, evidence, progress)
+        stagers, servers = status.asked(seen.model, Observed(seen.children, seen.pods)) if seen.model else ([], [])
+        progress, stager_again = self._progresses.look(key, stagers)
+        told, server_again = self._facts.look(key, servers)
+        await self._reporter.report(key, outcome.failure, evidence, next(iter(progress.values()), None), told)
         collect_again = await self._collector.look(key, model, seen)
-        pauses = (outcome.again, judge_again, inquire_again, ask_again, collect_again)
+        pauses = (outcome.again, judge_again, inquire_again, stager_again, server_again, collect_again)
         return min((again for again in pauses if again is not None), default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from llama_operator import constants
@@ -93,9 +94,17 @@ def _no_pod(model: str, deployment: Object, every: list[Object]) -> Finding:
 
 
 def serving(
-    deployment: Object, current: list[Object], staged: Finding, claims: list[Suspect], evidence: Evidence
+    deployment: Object,
+    current: list[Object],
+    staged: Finding,
+    claims: list[Suspect],
+    evidence: Evidence,
+    problems: Mapping[str, Finding],
 ) -> Finding:
-    """How far the pods of the newest version are, whatever older ones do: problems first, then progress."""
+    """How far the pods of the newest version are, whatever older ones do: problems first, then progress.
+
+    `problems`: what sidecars say, by uid of the pod.
+    """
     refused = _refused(deployment)
     if refused:
         return refused
@@ -103,10 +112,10 @@ def serving(
         waiting = Finding(Reason.PENDING, "llama-server starts once the model file is staged")
     else:
         waiting = pods.LOADING
-    found = [pods.serving(pod, claims, evidence) for pod in current]
-    problems = [finding for finding in found if finding.reason in conditions.SERVING_FAILURES]
+    found = [pods.serving(pod, claims, evidence, problems.get(pod["metadata"].get("uid", ""))) for pod in current]
+    failures = [finding for finding in found if finding.reason in conditions.SERVING_FAILURES]
     starting = [finding for finding in found if finding.reason == Reason.STARTING]
-    return (problems + starting + [waiting])[0]
+    return (failures + starting + [waiting])[0]
 
 
 def _refused(deployment: Object) -> Finding | None:

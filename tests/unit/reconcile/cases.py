@@ -11,6 +11,7 @@ from llama_operator.reconcile.finding import Finding
 from llama_operator.reconcile.status import Failure, Observed, compute
 from tests.unit.reconcile.case import Case
 from tests.unit.reconcile.cases_ahead import AHEAD
+from tests.unit.reconcile.cases_facts import FACTS
 from tests.unit.reconcile.cases_rollback import ROLLED_BACK
 from tests.unit.reconcile.objects import (
     LATER,
@@ -278,6 +279,7 @@ CASES = [
     ),
     *AHEAD,
     *ROLLED_BACK,
+    *FACTS,
 ]
 
 

@@ -58,7 +58,9 @@ def test_conditions_agree_with_each_other(case: Case) -> None:
     good = {"Ready": "Ready", "Staged": "Staged", "Available": "Available", "Exposed": "Exposed"}
     for type_, reason in good.items():
         assert found[type_]["status"] == str(found[type_]["reason"] in (reason, {"Staged": "FilesDiffer"}.get(type_)))
-    ready = found["Ready"]
+    ready, degraded = found["Ready"], found.pop("Degraded", None)
+    if degraded and ready["status"] == "True":
+        assert degraded["message"] in ready["message"]
     if ready["status"] == "True":
         assert all(found[type_]["status"] == "True" for type_ in good)
         assert len(found) == len(good), "Ready, and still Reconciling or Stalled"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from datetime import UTC, datetime
 from typing import Any
 
+from llama_operator.api.sidecar import Facts
 from llama_operator.api.staging import Progress
 from llama_operator.config import Config
 from llama_operator.constants import KIND
@@ -14,10 +16,11 @@ from llama_operator.kube.transport import Answer, Request
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
-from llama_operator.reconcile.progress import Progresses
+from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
-from llama_operator.runtime.ask import NoAnswer
+from llama_operator.reconcile.respondents import after_facts, after_progress
+from llama_operator.runtime.answers import NoAnswer
 from llama_operator.runtime.cache import Cache
 from tests.unit.kube.fake_api import FakeAPI, status
 
@@ -47,12 +50,17 @@ class World:
         config = Config(stage_image="operator:1", server_images={"cpu": "server:1"})
         self.told: dict[str, Progress] = {}
         """What stagers answer, by address."""
+        self.facts: dict[str, Facts] = {}
+        """What sidecars answer, by address."""
+        self.hangs = False
+        """Whether sidecars take for ever."""
         self.reconciler = Reconciler(
             config=config,
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=REFUSAL_SECONDS, clock=lambda: self.now),
             inquiry=Inquiry(cache=self.cache, client=client, clock=lambda: self.now),
-            progresses=Progresses(ask=self._ask, wake=lambda key: None, clock=lambda: self.now),
+            progresses=Questions(ask=self._ask, pause=after_progress, wake=lambda key: None, clock=lambda: self.now),
+            facts=Questions(ask=self._ask_facts, pause=after_facts, wake=lambda key: None, clock=lambda: self.now),
             collector=Collector(
                 config=config, cache=self.cache, client=client, clock=lambda: self.now, now=lambda: 1e9
             ),
@@ -63,6 +71,13 @@ class World:
         if address not in self.told:
             raise NoAnswer("nobody is there")
         return self.told[address]
+
+    async def _ask_facts(self, address: str) -> Facts:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if address not in self.facts:
+            raise NoAnswer("nobody is there")
+        return self.facts[address]
 
     def model(self, uid: str = "model-1", generation: int = 1, **spec: Any) -> None:
         """Write the LlamaModel as a user would, and let the watch tell."""
