@@ -27,7 +27,7 @@ def port() -> Iterator[int]:
 
 def ask(port: int, sent: bytes, host: str = "127.0.0.1") -> bytes:
     """Everything that comes back until the connection is closed."""
-    with socket.create_connection((host, port)) as connection:
+    with socket.create_connection((host, port), timeout=10) as connection:
         connection.sendall(sent)
         answer = b""
         while data := connection.recv(4096):
