@@ -41,7 +41,7 @@ _engines = st.fixed_dictionaries(
     {},
     optional={
         "contextSize": st.sampled_from([4096, 8192]),
-        "args": st.sampled_from([["--verbose"], ["--temp", "0"], ["--chat-template", "$(A) $$"]]),
+        "args": st.sampled_from([["--verbose"], ["--temp", "0"], ["--bad"], ["--chat-template", "$(A) $$"]]),
         "env": _variables,
     },
 )
