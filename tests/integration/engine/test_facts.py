@@ -16,7 +16,7 @@ import pytest
 from llama_operator.api import sidecar
 from tests.integration.engine.operator_process import Operator, eventually
 from tests.integration.engine.place import SPEC, Place, Start
-from tests.integration.engine.test_evidence import Pod, condition, container, now
+from tests.integration.engine.pod import Pod, condition, container, now
 from tests.integration.server import Object
 
 GOOD: Object = {"answered": True, "build": "b11669-Debian", "contextSize": 4096, "slots": 1}

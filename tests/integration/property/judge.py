@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from llama_operator import constants
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.reconcile import ahead
+from llama_operator.reconcile.blame import blame
 from llama_operator.reconcile.plan import beside, controller_uid, plan
 from llama_operator.reconcile.status import Failure, Observed, compute
+from tests.integration.property import kubelet
 from tests.integration.property.cluster import CHILDREN, MODEL, Cluster
 from tests.integration.property.ownership import differences
 from tests.integration.server import Object
@@ -60,7 +63,9 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     mine = [child for child in view.children if controller_uid(child) == uid]
     pods = [pod for pod in view.pods if _label(pod) == name]
     try:
-        desired = ahead.desired(parse(model), CONFIG, mine)
+        deployment = next((child for child in mine if child["kind"] == "Deployment"), {})
+        cause, _ = blame(deployment, pods, datetime.now(UTC))
+        desired = ahead.desired(parse(model), CONFIG, mine, cause)
     except SpecError as error:  # then the children stay as they are
         yield from _wrong_status(model, mine, pods, Failure("Invalid", str(error)))
         return
@@ -81,6 +86,8 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
         yield from (f"{_told(child)} is not wanted" for child in mine if _ref(child) not in wanted)
         todo = plan(desired, mine)
         yield from (f"{_told(child)} would be written" for child in [*todo.apply, *todo.delete])
+    if deployment and deployment["spec"]["replicas"] and constants.FALLBACK in deployment["metadata"]["annotations"]:
+        yield f"{_told(deployment)} has a version on trial, although its pods have had their say"
     failure = None
     if taken:
         stalled = _conditions(model).get("Stalled", {"reason": "", "message": ""})
@@ -96,8 +103,9 @@ def _wrong_status(model: Object, mine: list[Object], pods: list[Object], failure
     if status.get("observedGeneration") != model["metadata"]["generation"]:
         yield f"status is of generation {status.get('observedGeneration')}, not {model['metadata']['generation']}"
     addressless = "ingress" in model["spec"] or model["spec"]["service"]["type"] == "LoadBalancer"
+    bad = kubelet.BAD in model["spec"].get("engine", {}).get("args", [])
     ready = _conditions(model).get("Ready", {})
-    if ready.get("status") != str(not (failure or addressless or not model["spec"]["replicas"])):
+    if ready.get("status") != str(not (failure or addressless or bad or not model["spec"]["replicas"])):
         yield f"Ready says {ready}"
     expected = compute(model, Observed(mine, pods), failure, "now")
     if status != expected:
