@@ -20,6 +20,8 @@ from demo import cluster
 PORT = 8080
 FILE = "model.gguf"
 VOLUME, CACHE, CLIENT = "models", "cache", "client"
+APPLY = ("apply", "--validate=ignore", "--filename=-")
+"""What this version of the API does not know is dropped."""
 _USER = 65532
 
 Object = dict[str, Any]
@@ -37,7 +39,7 @@ class Place:
         return cluster.kubectl(*words, "--namespace", self.namespace, stdin=stdin)
 
     def apply(self, manifest: Object) -> None:
-        self.kubectl("apply", "--filename=-", stdin=json.dumps(manifest))
+        self.kubectl(*APPLY, stdin=json.dumps(manifest))
 
     def in_pod(self, asked: Object) -> Any:
         """What `client` answers in the pod."""
@@ -49,7 +51,7 @@ class Place:
         digest = {"sha256": self.sha256}
         url = f"http://{CLIENT}.{self.namespace}.svc:{PORT}/{FILE}"
         source = {"url": {"url": url}} if cached else {"volume": {"claimName": VOLUME, "path": FILE}}
-        spec: Object = {"source": source, "engine": {"threads": 1, "contextSize": 2048}}
+        spec: Object = {"source": source, "engine": {"threads": 1, "contextSize": 2048}, "auth": {"none": True}}
         if cached:
             source["url"] |= digest
             spec["storage"] = {"cache": {"claimName": CACHE}}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +17,11 @@ from typing import Any
 import kubernetes
 
 from benchmarks.engine import client
-from benchmarks.engine.place import Place
+from benchmarks.engine.place import APPLY, Place
 from ground.paths import KUBECONFIG
 from llama_operator.constants import MODEL_LABEL
+from llama_operator.resources import server as builder
+from llama_operator.resources import staging
 
 STEPS = ("pod is there", "scheduled", "stager runs", "stager has ended", "server runs", "ready", "first token")
 GIVE_UP_SECONDS = 120.0
@@ -48,7 +50,7 @@ def measure(place: Place, name: str, *, cached: bool) -> Start:
     start = Start()
     with _watched(place.namespace, name) as seen:
         begun = time.time()
-        place.kubectl("apply", "--filename=-", stdin=manifest)
+        place.kubectl(*APPLY, stdin=manifest)
         asked = {"first": f"http://{_address(place, name)}:8000", "body": client.completion(1, 1)}
         answered = place.in_pod({**asked, "seconds": GIVE_UP_SECONDS})
         while "ready" not in seen and time.time() < begun + GIVE_UP_SECONDS:
@@ -62,8 +64,8 @@ def reached(pod: Mapping[str, Any]) -> set[str]:
     """Which of STEPS a pod has behind it."""
     status = pod.get("status", {})
     conditions = {each["type"] for each in status.get("conditions", []) if each["status"] == "True"}
-    (stager,) = _states(status.get("initContainerStatuses"))
-    (server,) = _states(status.get("containerStatuses"))
+    stager = _state(status.get("initContainerStatuses"), staging.CONTAINER_NAME)
+    server = _state(status.get("containerStatuses"), builder.CONTAINER_NAME)
     behind = {
         "scheduled": "PodScheduled" in conditions,
         "stager runs": bool(stager & {"running", "terminated"}),
@@ -74,9 +76,9 @@ def reached(pod: Mapping[str, Any]) -> set[str]:
     return {"pod is there", *(step for step, is_behind in behind.items() if is_behind)}
 
 
-def _states(statuses: list[dict[str, Any]] | None) -> list[set[str]]:
-    """The state's name, of the first container."""
-    return [set(statuses[0].get("state", {}))] if statuses else [set()]
+def _state(statuses: Iterable[Mapping[str, Any]] | None, container: str) -> set[str]:
+    """The name of the container's state; none as long as nothing is known of it."""
+    return {name for each in statuses or () if each["name"] == container for name in each.get("state", {})}
 
 
 def _address(place: Place, name: str) -> str:

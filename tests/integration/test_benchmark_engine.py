@@ -106,15 +106,15 @@ def pod(**status: Any) -> dict[str, Any]:
 def test_a_pod_tells_which_steps_are_behind_it() -> None:
     scheduled = {"type": "PodScheduled", "status": "True"}
     ready = {"type": "Ready", "status": "True"}
-    done = [{"state": {"terminated": {"exitCode": 0}}}]
+    running: dict[str, Any] = {"state": {"running": {}}}
+    stager, server, other = {"name": "stage"}, {"name": "llama-server"}, {"name": "other", **running}
+    done = [other, {**stager, "state": {"terminated": {"exitCode": 0}}}]
     assert reached(pod()) == {"pod is there"}
     assert reached(pod(conditions=[scheduled, {**ready, "status": "False"}])) == set(STEPS[:2])
-    assert reached(pod(conditions=[scheduled], initContainerStatuses=[{"state": {"running": {}}}])) == set(STEPS[:3])
-    waiting: list[dict[str, Any]] = [{"state": {"waiting": {}}}]
+    assert reached(pod(conditions=[scheduled], initContainerStatuses=[{**stager, **running}])) == set(STEPS[:3])
+    waiting = [other, {**server, "state": {"waiting": {}}}]
     assert reached(pod(conditions=[scheduled], initContainerStatuses=done, containerStatuses=waiting)) == set(STEPS[:4])
-    served = pod(
-        conditions=[scheduled, ready], initContainerStatuses=done, containerStatuses=[{"state": {"running": {}}}]
-    )
+    served = pod(conditions=[scheduled, ready], initContainerStatuses=done, containerStatuses=[{**server, **running}])
     assert reached(served) == set(STEPS[:-1])
 
 
