@@ -36,7 +36,7 @@ class Place:
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """Raises demo.cluster.StepError with what it said."""
-        return cluster.kubectl(*words, "--namespace", self.namespace, stdin=stdin)
+        return cluster.kubectl("--namespace", self.namespace, *words, stdin=stdin)
 
     def apply(self, manifest: Object) -> None:
         self.kubectl(*APPLY, stdin=json.dumps(manifest))
