@@ -39,7 +39,7 @@ def docker_env() -> dict[str, str]:
 
 def pid() -> int | None:
     """The host's number of the engine's first process, dockerd; None when it does not run."""
-    return child(PID_FILE, str(INIT))
+    return child(PID_FILE, str(paths.STATE))
 
 
 def child(pid_file: Path, word: str) -> int | None:

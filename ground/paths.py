@@ -8,8 +8,11 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 """Root of the checkout."""
 
-STATE = REPO / ".ground"
-"""What belongs to this checkout's cluster: kubeconfig, bin/, logs/, the engine's socket. Git-ignored."""
+STATE = (REPO / ".ground").resolve()
+"""What belongs to this checkout's cluster: kubeconfig, bin/, logs/, the engine's socket. Git-ignored.
+
+Checkouts that share a cluster, as worktrees may, have a link to the folder of one of them, and call it the same.
+"""
 
 KUBECONFIG = STATE / "kubeconfig"
 BIN = STATE / "bin"
