@@ -34,7 +34,7 @@ images: .venv ## Build the operator's and the server's image
 	@$(PY) -m ground build operator llama-server
 
 ##@ Work on it
-.PHONY: check fix test test-unit test-integration test-e2e bench-control-plane bench-staging generate
+.PHONY: check fix test test-unit test-integration test-e2e bench-control-plane bench-staging bench-memory generate
 check: .venv ## Linters, types, layers
 	@$(UV) run --quiet --frozen ruff check .
 	@$(UV) run --quiet --frozen ruff format --check .
@@ -62,6 +62,9 @@ bench-control-plane: .venv ## Measure the operator at 1,000 and 5,000 models; ab
 
 bench-staging: .venv ## Measure the stager against curl and huggingface_hub with 1 GiB; renews docs/benchmarks-staging.md
 	@$(UV) run --quiet --frozen --group bench python -m benchmarks.staging
+
+bench-memory: .venv ## Predict and measure the memory of 17 models with SERVER=/path/to/llama-server; renews docs/benchmarks-memory.md
+	@$(PY) -m benchmarks.memory --server $(SERVER)
 
 generate: .venv ## Derived files: API docs, the chart's copy of the CRD, the chart's README
 	@for script in hack/*.py; do $(PY) $$script || exit 1; done

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from llama_operator.api.types import Accelerator, LlamaModel, Quantity, Resources
+from llama_operator.api.types import Accelerator, LlamaModel, Quantity
 from llama_operator.constants import SERVER_PORT
-from llama_operator.resources import quantity
+from llama_operator.resources import memory, quantity
 from llama_operator.resources.endpoints import prefix
 from llama_operator.resources.files import files
 from llama_operator.resources.security import CONTAINER
@@ -31,9 +31,6 @@ SSE_PING_SECONDS = 5
 
 MOST_THREADS = 512
 """GGML_MAX_N_THREADS: ggml supports no more."""
-
-CACHE_MIB = 512
-"""Prompt cache without a memory limit. llama-server's own default, 8192, has killed many a container."""
 
 
 def container(model: LlamaModel, image: str) -> dict[str, Any]:
@@ -70,7 +67,7 @@ def arguments(model: LlamaModel) -> list[str]:
         "--ctx-size": str(engine.context_size * engine.slots),
         "--parallel": str(engine.slots),
         "--threads": _threads(model),
-        "--cache-ram": str(_cache_mib(model.spec.resources)),
+        "--cache-ram": str(memory.cache_mib(model.spec.resources)),
         "--sse-ping-interval": str(SSE_PING_SECONDS),
         "--api-prefix": prefix(model),
     }
@@ -102,14 +99,8 @@ def _threads(model: LlamaModel) -> str:
     return str(min(MOST_THREADS, max(1, int(cpus)))) if cpus else ""
 
 
-def _cache_mib(resources: Resources) -> int:
-    """An eighth of the memory limit: the cache is not part of what a model needs, and must not get it killed."""
-    limit = _amount(resources.limits, "memory")
-    return int(limit / Decimal(8 * 2**20)) if limit else CACHE_MIB
-
-
 def _amount(quantities: Mapping[str, Quantity], name: str) -> Decimal:
-    """In cores or bytes. 0 if it is not given: Kubernetes, too, takes a limit of 0 for none."""
+    """In cores. 0 if it is not given: Kubernetes, too, takes a limit of 0 for none."""
     return quantity.parse(quantities.get(name, 0))
 
 
