@@ -67,7 +67,7 @@ def test_the_job_runs_the_stager_of_the_servers() -> None:
 def test_without_a_limit_the_job_is_not_told_how_the_server_is_started() -> None:
     """It decides nothing there, and a Job is made anew for other arguments."""
     assert pod(job()) == pod(job(engine={"contextSize": 8192}))
-    limited = {"resources": {"limits": {"memory": "1Gi"}}}
+    limited: dict[str, Any] = {"resources": {"limits": {"memory": "1Gi"}}}
     assert pod(job(**limited)) != pod(job(**limited, engine={"contextSize": 8192}))
 
 

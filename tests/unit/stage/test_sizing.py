@@ -98,9 +98,11 @@ def test_a_slow_source_is_not_waited_for(stager: Stager, server: Server) -> None
 
 
 def test_a_header_of_several_pieces_is_put_together(stager: Stager, server: Server) -> None:
-    server.add("/m.gguf", gguf_file(MIB, extra=[entry("general.description", "x" * 3 * MIB), *SHAPE]))
+    large = gguf_file(MIB, extra=[entry("general.description", "x" * 3 * MIB), *SHAPE])
+    server.add("/m.gguf", large, always=Fault(hold=5 * MIB))  # the rest comes never
     stager.engine = engine(200)
     refused(stager, Url(server.url("/m.gguf")))
+    server.release.set()
     assert stager.published() == []
 
 
