@@ -63,7 +63,7 @@ bench-control-plane: .venv ## Measure the operator at 1,000 and 5,000 models; ab
 bench-staging: .venv ## Measure the stager against curl and huggingface_hub with 1 GiB; renews docs/benchmarks-staging.md
 	@$(UV) run --quiet --frozen --group bench python -m benchmarks.staging
 
-bench-memory: .venv ## Predict and measure the memory of 17 models with SERVER=/path/to/llama-server; renews docs/benchmarks-memory.md
+bench-memory: .venv ## Predict and measure the memory of models with SERVER=/path/to/llama-server; renews docs/benchmarks-memory.md
 	@$(PY) -m benchmarks.memory --server $(SERVER)
 
 generate: .venv ## Derived files: API docs, the chart's copy of the CRD, the chart's README

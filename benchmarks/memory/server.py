@@ -17,21 +17,25 @@ PATIENCE = 600
 _BUFFER = re.compile(r"(\S+) (model|KV|RS|compute) buffer size = +([\d.]+) MiB")
 
 
+_MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ *(.*)\n(?:.*\n)*?Rss: +(\d+) kB", re.MULTILINE)
+"""Of /proc/PID/smaps: what is mapped, and how much of it is resident."""
+
+
 @dataclass(frozen=True)
 class Taken:
-    """In MiB. `resident` is what the kernel counts once the model is loaded and nobody has asked anything; `repacked`
-    is a second copy of weights in another layout, the first of which stays mapped and may be dropped."""
+    """In MiB. `mapped` are the weights that stay in the file's mapping, the others are repacked into another layout.
+    `resident` is what the kernel counts beside that mapping, once the model is loaded and nobody has asked anything."""
 
     weights: float
+    mapped: float
     cache: float
     compute: float
-    repacked: float
     resident: float
 
     @property
     def total(self) -> float:
         """The buffers of a batch have been reserved, and none has been written to."""
-        return self.resident - self.repacked + self.compute
+        return self.mapped + self.resident + self.compute
 
 
 def taken(server: Path, model: Path, flags: Sequence[str]) -> Taken:
@@ -44,12 +48,12 @@ def taken(server: Path, model: Path, flags: Sequence[str]) -> Taken:
     with log.open("w") as output, subprocess.Popen(words, stdout=output, stderr=output) as process:
         try:
             _wait(process, port)
-            status = Path(f"/proc/{process.pid}/status").read_text()
+            mappings = Path(f"/proc/{process.pid}/smaps").read_text()
         except RuntimeError as error:
             raise RuntimeError(f"{error}: {log.read_text()[-1000:]}") from error
         finally:
             process.terminate()
-    return _read(log.read_text(), status)
+    return _read(log.read_text(), mappings, model.name)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
@@ -63,12 +67,13 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     raise RuntimeError("llama-server did not get ready")
 
 
-def _read(log: str, status: str) -> Taken:
+def _read(log: str, mappings: str, model: str) -> Taken:
     """Some versions load the model twice, to see whether it fits: what counts is said last."""
     log = log[log.rindex("load_tensors: loading model tensors") :]
-    sums = dict.fromkeys(("model", "KV", "RS", "compute", "repacked"), 0.0)
+    sums = dict.fromkeys(("model", "KV", "RS", "compute", "mapped"), 0.0)
     for place, kind, size in _BUFFER.findall(log):
         sums[kind] += float(size)
-        sums["repacked"] += float(size) if place == "CPU_REPACK" else 0
-    resident = sum(int(size) for size in re.findall(r"Rss(?:Anon|File|Shmem):\s+(\d+) kB", status)) / 1024
-    return Taken(sums["model"], sums["KV"] + sums["RS"], sums["compute"], sums["repacked"], resident)
+        sums["mapped"] += float(size) if place == "CPU_Mapped" else 0
+    beside = [pages for place, pages in _MAPPING.findall(mappings) if not place.endswith(f"/{model}")]
+    resident = sum(map(int, beside)) / 1024
+    return Taken(sums["model"], sums["mapped"], sums["KV"] + sums["RS"], sums["compute"], resident)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from benchmarks.memory.sparse import F16, Q4_0, Q4_K, Q8_0, Tensor, Value
+from benchmarks.memory.sparse import F16, Q4_0, Q4_K, Q6_K, Q8_0, Tensor, Value
 
 
 @dataclass(frozen=True)
 class Model:
-    """`type` is that of all matrices. `head`: length of one head's keys and values; `experts`: how many, used, wide."""
+    """`type`: of most matrices; `head`: length of one head's keys and values; `experts`: how many, used, wide."""
 
     name: str
     architecture: str
@@ -55,7 +55,9 @@ class Model:
 
     def tensors(self) -> list[Tensor]:
         width, kind = self.width, self.type
-        found = [Tensor("token_embd.weight", (width, self.vocabulary), kind)]
+        # llama-quantize gives an embedding that is the output matrix, too, more than four bits.
+        shared = Q6_K if self.tied and kind in (Q4_0, Q4_K) else kind
+        found = [Tensor("token_embd.weight", (width, self.vocabulary), shared)]
         found += [Tensor("token_embd_norm.weight", (width,))] if self.architecture == "lfm2" else []
         found += [] if self.architecture == "lfm2" else [Tensor("output_norm.weight", (width,))]
         found += [] if self.tied else [Tensor("output.weight", (width, self.vocabulary), kind)]
@@ -214,18 +216,18 @@ _MAMBA2: dict[str, Value] = {
 }  # fmt: skip
 
 LLAMA_1B = Model("Llama 3.2 1B", "llama", 16, 2048, 32, 8, 64, 8192, 128256, tied=True)
-LLAMA_8B = Model("Llama 3.1 8B", "llama", 32, 4096, 32, 8, 128, 14336, 128256, Q4_K)
+LLAMA_8B = Model("Llama 3.1 8B, 8 layers", "llama", 8, 4096, 32, 8, 128, 14336, 128256, Q4_K)
 QWEN2_05B = Model("Qwen 2.5 0.5B", "qwen2", 24, 896, 14, 2, 64, 4864, 151936, tied=True)
 QWEN3_06B = Model("Qwen 3 0.6B", "qwen3", 28, 1024, 16, 8, 128, 3072, 151936, tied=True)
-QWEN3_4B = Model("Qwen 3 4B", "qwen3", 36, 2560, 32, 8, 128, 9728, 151936, Q4_K, tied=True)
+QWEN3_4B = Model("Qwen 3 4B, 12 layers", "qwen3", 12, 2560, 32, 8, 128, 9728, 151936, Q4_K, tied=True)
 GEMMA3_1B = Model("Gemma 3 1B", "gemma3", 26, 1152, 4, 1, 256, 6912, 262144, tied=True, window=512)
 GEMMA3_4B = Model("Gemma 3 4B", "gemma3", 34, 2560, 8, 4, 256, 10240, 262144, Q4_0, tied=True, window=1024)
-GPT_OSS = Model("gpt-oss, 4 layers", "gpt-oss", 4, 2880, 64, 8, 64, 2880, 201088, experts=(32, 4, 2880), window=128)
+GPT_OSS = Model("gpt-oss, 2 layers", "gpt-oss", 2, 2880, 64, 8, 64, 2880, 201088, experts=(32, 4, 2880), window=128)
 QWEN3_MOE = Model(
-    "Qwen 3 30B-A3B, 6 layers", "qwen3moe", 6, 2048, 32, 4, 128, 6144, 151936, Q4_K, experts=(128, 8, 768)
+    "Qwen 3 30B-A3B, 3 layers", "qwen3moe", 3, 2048, 32, 4, 128, 6144, 151936, Q4_K, experts=(128, 8, 768)
 )
 DEEPSEEK = Model(
-    "DeepSeek V2 Lite, 6 layers", "deepseek2", 6, 2048, 16, 1, 192, 10944, 102400, experts=(64, 6, 1408), extra=_MLA
+    "DeepSeek V2 Lite, 3 layers", "deepseek2", 3, 2048, 16, 1, 192, 10944, 102400, experts=(64, 6, 1408), extra=_MLA
 )
 LFM2 = Model("LFM2 1.2B", "lfm2", 16, 2048, 32, 8, 64, 8192, 65536, tied=True, extra=_LFM2)
 MAMBA2 = Model("Mamba 2 2.7B, 16 layers", "mamba2", 16, 2560, 0, 0, 0, 0, 50280, F16, tied=True, extra=_MAMBA2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llama_operator.stage.gguf.types import TENSOR_BLOCKS
 
-F32, F16, Q4_0, Q8_0, Q4_K = 0, 1, 2, 8, 12
+F32, F16, Q4_0, Q8_0, Q4_K, Q6_K = 0, 1, 2, 8, 12, 14
 _ALIGNMENT = 32
 _CONTROL = ("<unk>", "<s>", "</s>")
 

@@ -41,9 +41,9 @@ def server(tmp_path: Path) -> Path:
 def test_what_the_server_tells_is_read(server: Path, tmp_path: Path) -> None:
     [row] = measure(server, tmp_path, [Case(shapes.LFM2)])
     found = row.measured
-    assert (found.weights, found.cache, found.compute, found.repacked) == (1189.25, 48.16, 72.02, 3.0)
+    assert (found.weights, found.mapped, found.cache, found.compute) == (1189.25, 1186.25, 48.16, 72.02)
     assert 1 < found.resident < 100
-    assert found.total == pytest.approx(found.resident - 3 + 72.02)
+    assert found.total == pytest.approx(found.resident + 1186.25 + 72.02)
     assert "| LFM2 1.2B | 4096 x 1 | f16 | 1186 / 1189 | 48 / 48 | 72 / 72 | " in page(server, [row])
     assert [path.name for path in tmp_path.iterdir()] == ["llama-server"]
 

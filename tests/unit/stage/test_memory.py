@@ -42,9 +42,9 @@ MEASURED: list[tuple[Model, int, int, int, str, float]] = [
     (shapes.GEMMA3_1B, 4096, 1, 128, "f16", 16 + 16.5),
     (shapes.GEMMA3_1B, 4096, 4, 512, "f16", 64 + 88),
     (shapes.GEMMA3_1B, 16384, 1, 512, "q8_0", 34 + 11.69),
-    (shapes.GPT_OSS, 4096, 1, 512, "f16", 16 + 3),
-    (shapes.QWEN3_MOE, 4096, 1, 512, "f16", 48),
-    (shapes.DEEPSEEK, 4096, 1, 512, "f16", 27),
+    (shapes.GPT_OSS, 4096, 1, 512, "f16", 8 + 1.5),
+    (shapes.QWEN3_MOE, 4096, 1, 512, "f16", 24),
+    (shapes.DEEPSEEK, 4096, 1, 512, "f16", 13.5),
     (shapes.LFM2, 4096, 4, 512, "f16", 192 + 0.62),
     (shapes.MAMBA2, 4096, 1, 512, "f16", 40.98),
 ]
