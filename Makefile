@@ -34,7 +34,7 @@ images: .venv ## Build the operator's and the server's image
 	@$(PY) -m ground build operator llama-server
 
 ##@ Work on it
-.PHONY: check fix test test-unit test-integration test-e2e bench-control-plane bench-staging bench-engine generate
+.PHONY: check fix test test-unit test-integration test-e2e bench-control-plane bench-staging bench-engine bench-memory generate
 check: .venv ## Linters, types, layers
 	@$(UV) run --quiet --frozen ruff check .
 	@$(UV) run --quiet --frozen ruff format --check .
@@ -65,6 +65,8 @@ bench-staging: .venv ## Measure the stager against curl and huggingface_hub with
 
 bench-engine: .venv ## Measure the server's image beside Debian's, and what Kubernetes adds; renews docs/benchmarks-engine.md
 	@$(PY) -m benchmarks.engine
+bench-memory: .venv ## Predict and measure the memory of models with SERVER=/path/to/llama-server; renews docs/benchmarks-memory.md
+	@$(PY) -m benchmarks.memory --server $(SERVER)
 
 generate: .venv ## Derived files: API docs, the chart's copy of the CRD, the chart's README
 	@for script in hack/*.py; do $(PY) $$script || exit 1; done

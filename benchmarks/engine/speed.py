@@ -10,7 +10,7 @@ from benchmarks.engine import quota
 from benchmarks.engine.server import Server, running
 from benchmarks.engine.trees import Engine
 from llama_operator.api.types import parse
-from llama_operator.resources import server as builder
+from llama_operator.resources import arguments as builder
 
 
 @dataclass(frozen=True)

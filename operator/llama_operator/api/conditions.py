@@ -35,6 +35,7 @@ class Reason(StrEnum):
     SOURCE_ERROR = "SourceError"
     DISK_FULL = "DiskFull"
     QUOTA_EXCEEDED = "QuotaExceeded"
+    MEMORY_TOO_SMALL = "MemoryTooSmall"
     IMAGE_VOLUME_UNSUPPORTED = "ImageVolumeUnsupported"
     INVALID_SOURCE = "InvalidSource"
     STAGING_FAILED = "StagingFailed"
@@ -87,6 +88,7 @@ STAGING_FAILURES = frozenset(
         Reason.SOURCE_ERROR,
         Reason.DISK_FULL,
         Reason.QUOTA_EXCEEDED,
+        Reason.MEMORY_TOO_SMALL,
         Reason.INVALID_SOURCE,
         Reason.STAGING_FAILED,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -109,13 +110,15 @@ def staging_failure(terminated: Object, pod: str) -> Finding:
     )
 
 
-def files(terminated: Object) -> tuple[Object, ...]:
-    """What the stager found, file by file, as `status.files` has a place for it; empty without a report."""
+def staged(terminated: Object) -> Finding:
+    """What the stager found, as `status.files` and `status.memory` have a place for it; nothing without a report."""
+    done = Finding(Reason.STAGED, "every file is verified and in place")
     try:
         report = msgspec.json.decode(terminated.get("message", ""), type=Report)
     except (msgspec.DecodeError, msgspec.ValidationError):
-        return ()
-    return tuple(msgspec.to_builtins(file) for file in report.files)
+        return done
+    found = tuple(msgspec.to_builtins(file) for file in report.files)
+    return replace(done, files=found, memory=msgspec.to_builtins(report.memory))
 
 
 def _pull_failure(status: Object, reason: str, message: str) -> Finding:

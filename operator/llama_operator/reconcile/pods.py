@@ -34,7 +34,7 @@ def staging(pod: Object) -> Finding:
     if failed(pod) and not _of_its_own(pod, terminated):
         return _pod_failure(pod)
     if terminated.get("exitCode") == 0:
-        return Finding(Reason.STAGED, "every file is verified and in place", containers.files(terminated))
+        return containers.staged(terminated)
     blocked = containers.blocked(status)
     if blocked:
         return blocked

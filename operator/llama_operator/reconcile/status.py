@@ -252,16 +252,18 @@ def _told(type_: Type, finding: Finding, *good: Reason) -> Object:
 
 
 def _files(staged: Finding, old: Object) -> Object:
-    """`files` and `model`: those that were staged last, so the ones that are served while others are being staged."""
+    """`files`, `model` and `memory`: of those that were staged last, so of the ones that are served while others are
+    being staged."""
     if not staged.files:
-        return {name: old[name] for name in ("files", "model") if old.get(name)}
+        return {name: old[name] for name in ("files", "model", "memory") if old.get(name)}
     told = [_members(file, FILE_FIELDS) for file in staged.files]
     models = [
         _members(file, MODEL_FIELDS) | ({"summary": words} if (words := summary(msgspec.convert(file, Staged))) else {})
         for file in staged.files
         if file["role"] == "model"
     ]
-    return {"files": told} | ({"model": models[0]} if models else {})
+    memory = {"memory": staged.memory} if staged.memory else {}
+    return {"files": told} | ({"model": models[0]} if models else {}) | memory
 
 
 def _members(file: Object, names: tuple[str, ...]) -> Object:

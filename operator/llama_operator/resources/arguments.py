@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from llama_operator.api.types import LlamaModel, Quantity
 from llama_operator.constants import SERVER_PORT
-from llama_operator.resources import quantity, settings
+from llama_operator.resources import memory, quantity, settings
 from llama_operator.resources.endpoints import prefix
 from llama_operator.resources.files import files
 
@@ -21,9 +21,6 @@ SSE_PING_SECONDS = 5
 
 MOST_THREADS = 512
 """GGML_MAX_N_THREADS: ggml supports no more."""
-
-CACHE_MIB = 512
-"""Prompt cache without a memory limit. llama-server's own default, 8192, has killed many a container."""
 
 
 def arguments(model: LlamaModel) -> list[str]:
@@ -37,7 +34,7 @@ def arguments(model: LlamaModel) -> list[str]:
         "--ctx-size": str(engine.context_size * engine.slots),
         "--parallel": str(engine.slots),
         "--threads": _threads(model),
-        "--cache-ram": str(_cache_mib(model)),
+        "--cache-ram": str(memory.cache_mib(model)),
         "--sse-ping-interval": str(SSE_PING_SECONDS),
         "--api-prefix": prefix(model),
     }
@@ -69,14 +66,6 @@ def _threads(model: LlamaModel) -> str:
     return str(min(MOST_THREADS, max(1, int(cpus)))) if cpus else ""
 
 
-def _cache_mib(model: LlamaModel) -> int:
-    """As asked, in whole MiB; else an eighth of the memory limit: the cache must not get a container killed."""
-    if (asked := model.spec.engine.prompt_cache) is not None:
-        return int(quantity.parse(asked) / Decimal(2**20))
-    limit = _amount(model.spec.resources.limits, "memory")
-    return int(limit / Decimal(8 * 2**20)) if limit else CACHE_MIB
-
-
 def _amount(quantities: Mapping[str, Quantity], name: str) -> Decimal:
-    """In cores or bytes. 0 if it is not given: Kubernetes, too, takes a limit of 0 for none."""
+    """In cores. 0 if it is not given: Kubernetes, too, takes a limit of 0 for none."""
     return quantity.parse(quantities.get(name, 0))

@@ -230,6 +230,12 @@ CASES = [
         status=rollout(1, 1, 2),
     ),
     case(
+        "old version answers, new one has too small a limit",
+        [answering(name="tiny-a", version="old"), stage_failed("MemoryTooSmall", name="tiny-b")],
+        "MemoryTooSmall MemoryTooSmall Available Exposed Stalled",
+        status=rollout(1, 1, 2),
+    ),
+    case(
         "old version answers, new one crashes",
         [answering(name="tiny-a", version="old"), CRASHED],
         "ServerCrashed Staged Available Exposed Reconciling",

@@ -26,6 +26,7 @@ FOUND: Object = {
 }
 FILE = {"role": "model", **FOUND}
 """A file as the stager reports it."""
+MEMORY: Object = {"weights": 4096, "kvCache": 128, "compute": 64, "promptCache": 512, "process": 32, "total": 4832}
 NAME = "tiny-6d5f8c7b9-x2x5k"
 
 
@@ -62,7 +63,7 @@ def terminated(code: int, message: str = "", reason: str = "") -> Object:
     }
 
 
-STAGED = terminated(0, json.dumps({"files": [FILE]}))
+STAGED = terminated(0, json.dumps({"files": [FILE], "memory": MEMORY}))
 
 
 def container(name: str, state: Object, last: Object | None = None, restarts: int = 0, **more: Any) -> Object:

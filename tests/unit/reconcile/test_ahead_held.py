@@ -58,6 +58,18 @@ def test_other_settings_do_not_begin_anew() -> None:
     assert cluster.plan() == Plan([], [])
 
 
+def test_a_larger_limit_begins_anew() -> None:
+    """The Job may have been refused for the one that it was told."""
+    cluster = started(resources={"limits": {"memory": "1Gi"}})
+    cluster.spec["source"] = source("b")
+    cluster.reconcile()
+    old, cluster.spec["resources"] = cluster.template(), {"limits": {"memory": "2Gi"}}
+    assert [child["kind"] for child in cluster.reconcile().delete] == ["Job"]
+    assert [child["kind"] for child in cluster.reconcile().apply] == ["Job"]
+    assert cluster.template() == old
+    assert cluster.plan() == Plan([], [])
+
+
 def test_other_settings_alone_are_one_write() -> None:
     cluster = started()
     cluster.spec["engine"] = {"slots": 4}
