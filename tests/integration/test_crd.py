@@ -103,6 +103,7 @@ def test_defaults_are_filled_in(server: Server) -> None:
         "accelerator": {"type": "cpu"},
         "engine": {"contextSize": 4096, "slots": 1},
         "ingress": {"host": "a.example.com", "path": "/"},
+        "networkPolicy": {"enabled": True},
         "pod": {},
         "replicas": 1,
         "resources": {},

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     IMAGE_VOLUME_UNSUPPORTED = "ImageVolumeUnsupported"
     INVALID_SOURCE = "InvalidSource"
+    NO_API_KEY = "NoAPIKey"
     STAGING_FAILED = "StagingFailed"
     # Available
     AVAILABLE = "Available"
@@ -80,6 +81,7 @@ STAGING_FAILURES = frozenset(
         Reason.DISK_FULL,
         Reason.QUOTA_EXCEEDED,
         Reason.INVALID_SOURCE,
+        Reason.NO_API_KEY,
         Reason.STAGING_FAILED,
     }
 )

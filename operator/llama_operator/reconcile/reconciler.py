@@ -76,6 +76,7 @@ class Reconciler:
             raise
 
         evidence, inquire_again = await self._inquiry.inquire(key)
+        await self._executor.restore(key, seen.model, desired, evidence)
         seen = self._cache.snapshot(key)
         stager = status.stager(seen.model, Observed(seen.children, seen.pods)) if seen.model else None
         progress, ask_again = self._progresses.look(key, stager)

@@ -7,7 +7,7 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, SpecError
 from llama_operator.config import Config
-from llama_operator.resources import pod, served, server, staging, storage
+from llama_operator.resources import auth, pod, served, server, staging, storage
 from llama_operator.resources.metadata import child, selector
 from llama_operator.resources.volumes import volumes
 
@@ -49,9 +49,9 @@ def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
     storage.check(model, config)
     members = {
         "terminationGracePeriodSeconds": 60,
-        "initContainers": [staging.container(model, config.stage_image)],
+        "initContainers": [staging.container(model, config.stage_image, keys=True)],
         "containers": [server.container(model, _image(model, config))],
-        "volumes": volumes(model),
+        "volumes": [*volumes(model), *auth.volumes(model)],
     }
     return pod.template(model, constants.SERVER, pod.spec(model.spec.pod, **members))
 

@@ -14,7 +14,7 @@ import msgspec
 
 from llama_operator.api.types import Accelerator, LlamaModel, Quantity, Resources
 from llama_operator.constants import SERVER_PORT
-from llama_operator.resources import quantity
+from llama_operator.resources import auth, quantity
 from llama_operator.resources.endpoints import prefix
 from llama_operator.resources.files import files
 from llama_operator.resources.security import CONTAINER
@@ -43,7 +43,7 @@ def container(model: LlamaModel, image: str) -> dict[str, Any]:
         "image": image,
         "args": [literal(word) for word in arguments(model)],
         "ports": [{"name": "http", "containerPort": SERVER_PORT, "protocol": "TCP"}],
-        "volumeMounts": for_server(model),
+        "volumeMounts": [*for_server(model), *auth.for_server(model)],
         "securityContext": CONTAINER,
         # The last lines of the log become the termination message: `kubectl describe` tells why it crashed.
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -75,7 +75,7 @@ def arguments(model: LlamaModel) -> list[str]:
         "--api-prefix": prefix(model),
     }
     words = [word for flag, value in args.items() if value for word in (flag, value)]
-    return [*words, "--metrics", *engine.args]
+    return [*words, "--metrics", *auth.flags(model), *engine.args]
 
 
 def _files(model: LlamaModel) -> dict[str, str]:

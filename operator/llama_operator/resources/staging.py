@@ -12,7 +12,7 @@ import msgspec
 from llama_operator.api import staging as api
 from llama_operator.api.types import LlamaModel
 from llama_operator.constants import PROGRESS_PORT
-from llama_operator.resources import storage
+from llama_operator.resources import auth, storage
 from llama_operator.resources.files import ROOT, File, downloads, files
 from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.volumes import for_stager, secrets_folder
@@ -26,14 +26,18 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def container(model: LlamaModel, image: str) -> dict[str, Any]:
+def container(model: LlamaModel, image: str, *, keys: bool = False) -> dict[str, Any]:
+    """`keys`: it is to see to the API keys, too, for a server that starts after it."""
+    asked = request(model)
+    if keys:
+        asked = msgspec.structs.replace(asked, keys=auth.keys(model))
     return {
         "name": CONTAINER_NAME,
         "image": image,
         "command": ["python", "-m", "llama_operator.stage"],
-        "args": [literal(msgspec.json.encode(request(model)).decode())],
+        "args": [literal(msgspec.json.encode(asked).decode())],
         "ports": [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}],
-        "volumeMounts": for_stager(model),
+        "volumeMounts": [*for_stager(model), *(auth.for_stager(model) if keys else [])],
         "resources": RESOURCES,
         "securityContext": CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",

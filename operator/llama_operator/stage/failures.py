@@ -8,7 +8,7 @@ from enum import StrEnum
 
 class Reason(StrEnum):
     """`StagingFailed` is for trouble with the volume itself (no permission, read-only, an I/O error) and for bugs;
-    all others name what is wrong with the source, or with the space for it."""
+    all others name what is wrong with the source, with the space for it, or with the server's API keys."""
 
     NOT_FOUND = "NotFound"
     UNAUTHORIZED = "Unauthorized"
@@ -20,6 +20,7 @@ class Reason(StrEnum):
     DISK_FULL = "DiskFull"
     QUOTA_EXCEEDED = "QuotaExceeded"
     INVALID_SOURCE = "InvalidSource"
+    NO_API_KEY = "NoAPIKey"
     STAGING_FAILED = "StagingFailed"
 
 

@@ -151,8 +151,8 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
         "--tools, --agent, --mcp-*, --ui-mcp-*, --rpc would let clients reach beyond the model; they are refused": [
             [flag, "x"] for flag in _OPEN_FLAGS
         ],
-        "secrets do not belong in engine.args; use engine.env with LLAMA_API_KEY from a Secret": [
-            [flag, "x"] for flag in ("--api-key", "--api_key", "-hft", "--hf-token")
+        "secrets do not belong in engine.args; API keys are given by spec.auth": [
+            [flag, "x"] for flag in ("--api-key", "--api_key", "--api-key-file", "--api_key_file", "-hft", "--hf-token")
         ],
         "args must not be longer than 128 KiB together": [_LONG_ITEMS],
     },
@@ -167,6 +167,9 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
                 "AIP_MODE",
                 "LLAMA_ARG_MMPROJ",
             )
+        ],
+        "API keys are given by spec.auth, so that they can be changed without an outage": [
+            [{"name": name, "value": "x"}] for name in ("LLAMA_API_KEY", "LLAMA_ARG_API_KEY_FILE")
         ],
         "values must not be longer than 128 KiB together": [_LONG_ENV],
     },
@@ -195,6 +198,20 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
     "spec.ingress.annotations": _ANNOTATIONS,
     "spec.ingress.host": {"host must be a name, not an IP address": ["192.0.2.1", "999.9.9.9"]},
     "spec.ingress.path": {"path must not have '.' or '..' parts": ["/..", "/a/../b", "/.", "/a/./b"]},
+    "spec.auth": {
+        "exactly one of apiKeySecretRef, generate, none must be set": [
+            {},
+            {"generate": True, "none": True},
+            {"none": True, "apiKeySecretRef": {"name": "keys", "key": "api"}},
+        ],
+    },
+    "spec.networkPolicy.from[]": {
+        "either ipBlock, or podSelector, namespaceSelector or both must be set": [
+            {},
+            {"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}},
+            {"ipBlock": {"cidr": "10.0.0.0/8"}, "namespaceSelector": {}},
+        ],
+    },
     "spec.pod.labels": {
         "labels of llama-operator.dev/ and app.kubernetes.io/ are set by the operator": [
             {"app.kubernetes.io/name": "a"},
@@ -220,8 +237,11 @@ OF_THE_WHOLE: dict[str, list[dict[str, Any]]] = {
         {"source": s, "projector": {"source": s}, "draft": {"source": s}, "adapters": [{"name": "a", "source": s}]}
         for s in ({"volume": {"claimName": "a", "path": "m.gguf"}}, {"oci": {"image": "a", "path": "m.gguf"}})
     ],
-    "engine.env LLAMA_API_KEY needs ingress.path '/': below another path llama-server asks for the key on /health too, "
-    "and the kubelet has none": [{"engine": {"env": [{"name": "LLAMA_API_KEY", "value": "x"}]}}],
+    "ingress.path other than '/' needs auth {none: true}: below another path llama-server asks for the API key on "
+    "/health too, and the kubelet has none": [
+        {"auth": {"generate": True}},
+        {"auth": {"apiKeySecretRef": {"name": "keys", "key": "api"}}},
+    ],
 }
 """Rules of `spec` itself: parts of the spec that break them in the first valid manifest."""
 

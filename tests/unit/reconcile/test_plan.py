@@ -15,6 +15,7 @@ from tests.unit.resources.models import EXAMPLES, example
 
 STORAGE: dict[str, Any] = {"storage": {"claim": {"size": "1Gi"}}}
 INGRESS: dict[str, Any] = {"ingress": {"host": "a.example.com"}}
+REST = ["NetworkPolicy", "PodDisruptionBudget"]
 NOTHING = Plan([], [])
 
 
@@ -30,7 +31,7 @@ def carry_out(wanted: Plan, observed: list[Object]) -> list[Object]:
 
 def test_absent_children_are_applied_in_order() -> None:
     wanted = plan(children(**STORAGE, **INGRESS), [])
-    assert names(wanted.apply) == ["PersistentVolumeClaim", "Deployment", "Service", "Ingress"]
+    assert names(wanted.apply) == ["PersistentVolumeClaim", "Deployment", "Service", "Ingress", *REST]
     assert wanted.delete == []
 
 
@@ -82,11 +83,11 @@ def test_objects_of_others_are_never_deleted_and_count_as_absent() -> None:
     for obj in observed:
         obj["metadata"]["ownerReferences"][0]["uid"] = "the model of this name before"
     wanted = plan(children(), observed)
-    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service"], [])
+    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service", *REST], [])
     for obj in observed:
         del obj["metadata"]["ownerReferences"]
     wanted = plan(children(), observed)
-    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service"], [])
+    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service", *REST], [])
 
 
 def test_an_owner_that_is_no_controller_does_not_count() -> None:
@@ -94,7 +95,7 @@ def test_an_owner_that_is_no_controller_does_not_count() -> None:
     for obj in observed:
         obj["metadata"]["ownerReferences"][0]["controller"] = False
     wanted = plan(children(), observed)
-    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service"], [])
+    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service", *REST], [])
 
 
 def test_children_that_are_going_are_left_alone() -> None:
