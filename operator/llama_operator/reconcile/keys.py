@@ -66,7 +66,7 @@ class Keys:
             if self._age(model) < YOUNG_SECONDS:
                 return False
         else:
-            log.info("generated an API key", model="/".join(key))
+            log.info("generated an API key", model="/".join(key), name=secret["metadata"]["name"], why="absent")
         self._there[key] = uid
         return True
 

@@ -152,7 +152,7 @@ def _on_machines() -> list[st.SearchStrategy[Step]]:
         st.builds(steps.Down, kill),
         st.builds(steps.Up) | st.builds(steps.Thaw) | st.builds(steps.See),
         st.builds(steps.Freeze),
-        st.builds(steps.KillAtWrite, st.integers(1, 6)),
+        st.builds(steps.KillAtWrite, st.integers(1, 8)),
         st.builds(steps.Watches, st.sampled_from(Sight), plurals),
         st.builds(steps.Cut, plurals) | st.builds(steps.Blind, st.booleans()),
         st.builds(steps.Fail, st.sampled_from(Fault), st.integers(1, 3), st.booleans()),
