@@ -78,6 +78,17 @@ def test_a_claim_is_never_deleted() -> None:
     assert plan(children(), children(**STORAGE)).delete == []
 
 
+def test_a_secret_is_made_when_the_first_pods_are_to_mount_it_and_never_looked_at_again() -> None:
+    keyed, open_ = children(auth={"generate": True}), children()
+    assert names(plan(keyed, []).apply)[:2] == ["Secret", "Deployment"]
+    assert names(plan(keyed, open_).apply) == ["Secret", "Deployment"]
+    mounted = [child for child in keyed if child["kind"] != "Secret"]
+    assert plan(keyed, mounted) == NOTHING
+    held = [*open_, keyed[0]]  # the old pods stay until other files are staged
+    assert plan(held, open_) == NOTHING
+    assert plan(open_, keyed).delete == []
+
+
 def test_objects_of_others_are_never_deleted_and_count_as_absent() -> None:
     observed = children(**INGRESS)
     for obj in observed:
