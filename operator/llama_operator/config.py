@@ -52,6 +52,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Folders of nodes that LlamaModels may use as a cache; none by default, for they are no business of tenants."""
     log_format: Literal["json", "text"] = "json"
 
+    @property
+    def namespace(self) -> str:
+        """Where the operator runs, which is where its Lease is; empty without one."""
+        return self.lease.partition("/")[0]
+
 
 def read(env: Mapping[str, str]) -> Config:
     """Read the configuration from environment variables; an empty variable counts as absent.

@@ -73,7 +73,7 @@ PROBLEMS = {
         "ContainerConfigInvalid",
         f'secret "{NOBODY}" not found',
         "create what it names",
-        {"engine": {"env": [{"name": "LLAMA_API_KEY", "valueFrom": {"secretKeyRef": {"name": NOBODY, "key": "k"}}}]}},
+        {"engine": {"env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": NOBODY, "key": "k"}}}]}},
     ),
     "class": Problem(
         "VolumePending",

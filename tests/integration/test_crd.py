@@ -103,6 +103,7 @@ def test_defaults_are_filled_in(server: Server) -> None:
         "accelerator": {"type": "cpu"},
         "engine": {"mode": "chat", "contextSize": 4096, "slots": 1, "flashAttention": "auto", "webUI": True},
         "ingress": {"host": "a.example.com", "path": "/"},
+        "networkPolicy": {"enabled": True},
         "pod": {},
         "replicas": 1,
         "resources": {},

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     MEMORY_TOO_SMALL = "MemoryTooSmall"
     IMAGE_VOLUME_UNSUPPORTED = "ImageVolumeUnsupported"
     INVALID_SOURCE = "InvalidSource"
+    NO_API_KEY = "NoAPIKey"
     STAGING_FAILED = "StagingFailed"
     # Available
     AVAILABLE = "Available"
@@ -90,6 +91,7 @@ STAGING_FAILURES = frozenset(
         Reason.QUOTA_EXCEEDED,
         Reason.MEMORY_TOO_SMALL,
         Reason.INVALID_SOURCE,
+        Reason.NO_API_KEY,
         Reason.STAGING_FAILED,
     }
 )

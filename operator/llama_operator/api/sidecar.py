@@ -21,8 +21,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
     `port` and `prefix` are llama-server's, `mode` is what it is asked for first. It is ended after so many seconds
     with work to do and without progress: `waiting`, if it uses no CPU time meanwhile, or `computing`, if it does.
-    `drain`: seconds that a drain may take. `key_file`: path of a file with its API keys, one a line; the variable
-    LLAMA_API_KEY may have them as well.
+    `drain`: seconds that a drain may take. `key_file`: path of the file with its API keys, one a line, if it has any.
     """
 
     port: int

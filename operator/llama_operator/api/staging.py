@@ -92,14 +92,25 @@ class Engine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     limit: int = 0
 
 
+class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """API keys: `given` is the path of the file in a Secret, `served` that of the one that llama-server gets."""
+
+    given: str
+    served: str
+
+
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`root` is the writable volume, empty if nothing is to be downloaded; `quota` its limit in bytes, 0 for none."""
+    """`root` is the writable volume, empty if nothing is to be downloaded; `quota` its limit in bytes, 0 for none.
+
+    `keys` are those of the server that starts next, if it has any.
+    """
 
     files: tuple[File, ...]
     root: str = ""
     quota: int = 0
     port: int = 0
     engine: Engine | None = None
+    keys: Keys | None = None
 
 
 class Staged(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -231,6 +231,21 @@ class Ingress(_Base, frozen=True):
     annotations: dict[str, str] = {}
 
 
+class Auth(_Base, frozen=True):
+    """Exactly one member is set. Without all of it a key is generated: a default would clash with an edit."""
+
+    api_key_secret_ref: SecretKeyRef | None = None
+    generate: bool | None = None
+    none: bool | None = None
+
+
+class NetworkPolicy(_Base, frozen=True):
+    """`sources` are NetworkPolicyPeers, passed on as they are; without any, everybody may ask the model."""
+
+    enabled: bool = True
+    sources: tuple[dict[str, Any], ...] = msgspec.field(default=(), name="from")
+
+
 class Pod(_Base, frozen=True):
     """Placement and decoration of the pods; members are PodSpec's, passed on as they are."""
 
@@ -260,6 +275,8 @@ class Spec(_Base, frozen=True):
     resources: Resources = Resources()
     service: Service = Service()
     ingress: Ingress | None = None
+    auth: Auth | None = None
+    network_policy: NetworkPolicy = NetworkPolicy()
     pod: Pod = Pod()
 
 
@@ -308,6 +325,8 @@ def _check(spec: Spec) -> None:
         _exactly_one(field, source)
         if source.hugging_face:
             _exactly_one(f"{field}.huggingFace", source.hugging_face, ("file", "quantization"))
+    if spec.auth:
+        _exactly_one("spec.auth", spec.auth)
     if spec.storage:
         _exactly_one("spec.storage", spec.storage)
         if spec.storage.cache:

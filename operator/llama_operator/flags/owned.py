@@ -40,30 +40,34 @@ FLAGS = {
     r"^(--tools|--tools[-_].*|-ag|-no-ag|--(no[-_])?agent|--mcp[-_].*|--(no[-_])?(web)?ui[-_]mcp[-_].*|--rpc)$": (
         "--tools, --agent, --mcp-*, --ui-mcp-*, --rpc would let clients reach beyond the model; they are refused"
     ),
-    r"^(--api[-_]key|-hft|--hf[-_]token)$": (
-        "secrets do not belong in engine.args; use engine.env with LLAMA_API_KEY from a Secret"
-    ),
+    r"^(--api[-_]key([-_]file)?|-hft|--hf[-_]token)$": ("secrets do not belong in engine.args; API keys are given by spec.auth"),
 }
 
-VARIABLE = (
-    r"^LLAMA_ARG_(MODEL|MODEL_URL|MODEL_DRAFT|SPEC_DRAFT_MODEL|SPEC_DRAFT_HF_REPO|HFD_REPO|MMPROJ|MMPROJ_URL|DOCKER_REPO"
-    r"|HF_REPO|HF_FILE|MODELS_.*|NO_MODELS_AUTOLOAD|HOST|PORT|REUSE_PORT|API_PREFIX|ALIAS|STATIC_PATH|SSL_.*|CTX_SIZE"
-    r"|N_PARALLEL|THREADS|TOOLS|TOOLS_.*|(NO_)?AGENT|MCP_.*|(NO_)?(WEB)?UI_MCP_.*|RPC"
-    r"|BATCH|UBATCH|CACHE_TYPE_[KV]|FLASH_ATTN|CACHE_RAM|N_GPU_LAYERS|SPLIT_MODE|TENSOR_SPLIT|MAIN_GPU|EMBEDDINGS"
-    r"|RERANKING|REASONING|THINK|THINK_BUDGET|CHAT_TEMPLATE|(NO_)?(WEB)?UI|SPEC_DRAFT_N_(MAX|MIN))$"
-    r"|^(AIP|LLAMA_SERVER)_.*"
-)
-OF_A_VARIABLE = "this variable would override what the operator sets, or open the server; use the fields of spec"
+VARIABLES = {
+    (
+        r"^LLAMA_ARG_(MODEL|MODEL_URL|MODEL_DRAFT|SPEC_DRAFT_MODEL|SPEC_DRAFT_HF_REPO|HFD_REPO|MMPROJ|MMPROJ_URL|DOCKER_REPO"
+        r"|HF_REPO|HF_FILE|MODELS_.*|NO_MODELS_AUTOLOAD|HOST|PORT|REUSE_PORT|API_PREFIX|ALIAS|STATIC_PATH|SSL_.*|CTX_SIZE"
+        r"|N_PARALLEL|THREADS|TOOLS|TOOLS_.*|(NO_)?AGENT|MCP_.*|(NO_)?(WEB)?UI_MCP_.*|RPC"
+        r"|BATCH|UBATCH|CACHE_TYPE_[KV]|FLASH_ATTN|CACHE_RAM|N_GPU_LAYERS|SPLIT_MODE|TENSOR_SPLIT|MAIN_GPU|EMBEDDINGS"
+        r"|RERANKING|REASONING|THINK|THINK_BUDGET|CHAT_TEMPLATE|(NO_)?(WEB)?UI|SPEC_DRAFT_N_(MAX|MIN))$"
+        r"|^(AIP|LLAMA_SERVER)_.*"
+    ): "this variable would override what the operator sets, or open the server; use the fields of spec",
+    r"^LLAMA(_ARG)?_API_KEY(_FILE)?$": "API keys are given by spec.auth, so that they can be changed without an outage",
+}
 
 _COMPILED = {re.compile(pattern): message for pattern, message in FLAGS.items()}
-_COMPILED_NAMES = re.compile(VARIABLE)
+_COMPILED_NAMES = {re.compile(pattern): message for pattern, message in VARIABLES.items()}
 
 
 def flag(word: str) -> str | None:
     """Why the user may not give this word as an argument; None if nothing is known against it."""
-    return next((message for pattern, message in _COMPILED.items() if pattern.search(word)), None)
+    return _of(_COMPILED, word)
 
 
 def variable(name: str) -> str | None:
     """The same for a variable of the environment."""
-    return OF_A_VARIABLE if _COMPILED_NAMES.search(name) else None
+    return _of(_COMPILED_NAMES, name)
+
+
+def _of(messages: dict[re.Pattern[str], str], word: str) -> str | None:
+    return next((message for pattern, message in messages.items() if pattern.search(word)), None)

@@ -97,6 +97,10 @@ _EVENT: Table = (
     ),
     (r"MountVolume\.\w+ failed.*not found", "create what it names"),
     (
+        r"references non-existent secret key: (\S+)",
+        r"add the key \1 to the Secret, or correct spec.auth.apiKeySecretRef",
+    ),
+    (
         r"FailedAttachVolume|FailedMount|FailedMapVolume",
         "see that the driver of the volume runs on the pod's node, and that the volume still exists",
     ),

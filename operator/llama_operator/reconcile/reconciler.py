@@ -96,6 +96,7 @@ class Reconciler:
         if cause:
             log.warning("rolled back", model="/".join(key), reason=cause.reason, detail=cause.message)
         evidence, inquire_again = await self._inquiry.inquire(key)
+        await self._executor.restore(key, seen.model, desired, evidence)
         seen = self._cache.snapshot(key)
         stagers, servers = status.asked(seen.model, Observed(seen.children, seen.pods)) if seen.model else ([], [])
         progress, stager_again = self._progresses.look(key, stagers)

@@ -75,7 +75,7 @@ class Reporter:
     async def _post(self, model: Object, event: Event, now: datetime) -> None:
         """Events are a courtesy: one that cannot be posted is logged, and nothing else waits for it."""
         try:
-            await self._client.create_event(_event(model, event, now, self._host))
+            await self._client.create(kinds.EVENT, _event(model, event, now, self._host))
         except errors.APIError as error:
             meta = model["metadata"]
             key = f"{meta['namespace']}/{meta['name']}"

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from llama_operator.api.types import LlamaModel, Quantity
 from llama_operator.constants import SERVER_PORT
-from llama_operator.resources import memory, quantity, settings
+from llama_operator.resources import auth, memory, quantity, settings
 from llama_operator.resources.endpoints import prefix
 from llama_operator.resources.files import files
 
@@ -39,7 +39,7 @@ def arguments(model: LlamaModel) -> list[str]:
         "--api-prefix": prefix(model),
     }
     words = [word for flag, value in args.items() if value for word in (flag, value)]
-    return [*words, "--metrics", *settings.words(model.spec), *engine.args]
+    return [*words, "--metrics", *auth.flags(model), *settings.words(model.spec), *engine.args]
 
 
 def _files(model: LlamaModel) -> dict[str, str]:

@@ -9,7 +9,7 @@ from llama_operator.api.types import LlamaModel
 from llama_operator.config import Config
 from llama_operator.flags import table
 from llama_operator.flags.check import check
-from llama_operator.resources import pod, served, server, sidecar, staging, storage
+from llama_operator.resources import auth, pod, served, server, sidecar, staging, storage
 from llama_operator.resources.metadata import child, selector
 from llama_operator.resources.volumes import volumes
 
@@ -58,7 +58,7 @@ def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
             sidecar.container(model, config.stage_image),
         ],
         "containers": [server.container(model, server.image(model, config))],
-        "volumes": volumes(model),
+        "volumes": [*volumes(model), *auth.volumes(model)],
     }
     return pod.template(model, constants.SERVER, pod.spec(model.spec.pod, **members))
 

@@ -18,7 +18,7 @@ from llama_operator.resources.endpoints import prefix
 from llama_operator.resources.metadata import digest
 
 _FILES = ("source", "projector", "adapters", "draft", "storage")
-SHAPING = (*_FILES, "accelerator", "engine", "image", "resources", "pod")
+SHAPING = (*_FILES, "accelerator", "engine", "image", "resources", "auth", "pod")
 """Members of the spec that shape the pod template. Of `ingress` only the path does: it is llama-server's prefix."""
 
 LIMIT_BYTES = 64 * 1024

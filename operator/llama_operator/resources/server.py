@@ -9,7 +9,7 @@ import msgspec
 from llama_operator.api.types import Accelerator, LlamaModel, SpecError
 from llama_operator.config import Config
 from llama_operator.constants import SERVER_PORT
-from llama_operator.resources import settings
+from llama_operator.resources import auth, settings
 from llama_operator.resources.arguments import arguments
 from llama_operator.resources.probes import probes
 from llama_operator.resources.security import CONTAINER
@@ -26,7 +26,7 @@ def container(model: LlamaModel, image: str) -> dict[str, Any]:
         "image": image,
         "args": [literal(word) for word in arguments(model)],
         "ports": [{"name": "http", "containerPort": SERVER_PORT, "protocol": "TCP"}],
-        "volumeMounts": for_server(model),
+        "volumeMounts": [*for_server(model), *auth.for_server(model)],
         "securityContext": CONTAINER,
         # The last lines of the log become the termination message: `kubectl describe` tells why it crashed.
         "terminationMessagePolicy": "FallbackToLogsOnError",

@@ -14,6 +14,7 @@ import msgspec
 from llama_operator.api import sidecar as api
 from llama_operator.api.types import LlamaModel
 from llama_operator.constants import SERVER_PORT
+from llama_operator.resources import auth
 from llama_operator.resources.endpoints import prefix
 from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.staging import literal
@@ -27,53 +28,35 @@ STOP_SECONDS = 15
 
 WAITING_SECONDS = {"cpu": 40.0}
 OTHER_WAITING_SECONDS = 180.0
-"""Without CPU time; llama-server waits for another processor (a GPU, an RPC server) without using its own."""
+"""Without CPU time; llama-server waits for another processor without using its own."""
 COMPUTING_SECONDS = {"cpu": 3600.0}
 OTHER_COMPUTING_SECONDS = 300.0
 """With CPU time, for one batch, which has at most 2048 tokens. A hung GPU is waited for in a loop."""
 
-_KEY = "LLAMA_API_KEY"
-_MODES: dict[str, api.Mode] = {
-    "--embedding": "embedding",
-    "--embeddings": "embedding",
-    "LLAMA_ARG_EMBEDDINGS": "embedding",
-    "--rerank": "rerank",
-    "--reranking": "rerank",
-    "LLAMA_ARG_RERANKING": "rerank",
-}
-
 
 def container(model: LlamaModel, image: str) -> dict[str, Any]:
-    built: dict[str, Any] = {
+    return {
         "name": CONTAINER_NAME,
         "image": image,
         "restartPolicy": "Always",
         "command": ["python", "-m", "llama_operator.sidecar"],
         "args": [literal(msgspec.json.encode(request(model)).decode())],
         "ports": [{"name": "sidecar", "containerPort": api.PORT, "protocol": "TCP"}],
+        "volumeMounts": auth.for_server(model),
         "resources": RESOURCES,
         "securityContext": CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    keys = [msgspec.to_builtins(variable) for variable in model.spec.engine.env if variable.name == _KEY]
-    return built | ({"env": keys} if keys else {})
 
 
 def request(model: LlamaModel) -> api.Request:
-    kind = "rpc" if "--rpc" in model.spec.engine.args else model.spec.accelerator.type
-    grace = model.spec.pod.termination_grace_period_seconds
+    kind, grace = model.spec.accelerator.type, model.spec.pod.termination_grace_period_seconds
     return api.Request(
         port=SERVER_PORT,
         prefix=prefix(model),
-        mode=_mode(model),
+        mode=model.spec.engine.mode,
         waiting=WAITING_SECONDS.get(kind, OTHER_WAITING_SECONDS),
         computing=COMPUTING_SECONDS.get(kind, OTHER_COMPUTING_SECONDS),
         drain=max(grace - STOP_SECONDS, grace / 2),
+        key_file=auth.FILE if auth.keys(model) else "",
     )
-
-
-def _mode(model: LlamaModel) -> api.Mode:
-    """What the server is for: one for embeddings cannot complete."""
-    said = [*model.spec.engine.args, *(variable.name for variable in model.spec.engine.env)]
-    modes = {_MODES[word] for word in said if word in _MODES}
-    return "rerank" if "rerank" in modes else "embedding" if modes else "chat"

@@ -12,7 +12,7 @@ import msgspec
 from llama_operator.api import staging as api
 from llama_operator.api.types import LlamaModel
 from llama_operator.constants import PROGRESS_PORT
-from llama_operator.resources import memory, storage
+from llama_operator.resources import auth, memory, storage
 from llama_operator.resources.files import ROOT, File, downloads, files
 from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.volumes import for_stager, secrets_folder
@@ -28,9 +28,12 @@ def literal(text: str) -> str:
 
 def container(model: LlamaModel, image: str, *, ahead: bool = False) -> dict[str, Any]:
     """`ahead`: in a Job, which is made anew for other arguments. So it is told how llama-server will be started only
-    where that decides something: where there is a limit."""
+    where that decides something: where there is a limit. It sees to the API keys only where a server starts after it.
+    """
     asked = request(model)
-    if ahead and asked.engine and not asked.engine.limit:
+    if not ahead:
+        asked = msgspec.structs.replace(asked, keys=auth.keys(model))
+    elif asked.engine and not asked.engine.limit:
         asked = msgspec.structs.replace(asked, engine=None)
     return {
         "name": CONTAINER_NAME,
@@ -38,7 +41,7 @@ def container(model: LlamaModel, image: str, *, ahead: bool = False) -> dict[str
         "command": ["python", "-m", "llama_operator.stage"],
         "args": [literal(msgspec.json.encode(asked).decode())],
         "ports": [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}],
-        "volumeMounts": for_stager(model),
+        "volumeMounts": [*for_stager(model), *([] if ahead else auth.for_stager(model))],
         "resources": RESOURCES,
         "securityContext": CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",

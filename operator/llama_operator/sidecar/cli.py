@@ -13,7 +13,7 @@ import msgspec
 
 from llama_operator.api.sidecar import DRAIN_PATH, FACTS_PATH, PORT, START_PATH, Request
 from llama_operator.listening import Answer, Server
-from llama_operator.sidecar.client import Client, Keys
+from llama_operator.sidecar.client import Client, KeyFile
 from llama_operator.sidecar.drain import drain
 from llama_operator.sidecar.watch import Watch
 
@@ -22,8 +22,7 @@ def main(arguments: Sequence[str], port: int = PORT) -> None:
     """The one argument is an `api.sidecar.Request` in JSON. Raises OSError when the port cannot be had."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     request = msgspec.json.decode(arguments[0], type=Request)
-    keys = Keys(os.environ.get("LLAMA_API_KEY", ""), Path(request.key_file) if request.key_file else None)
-    client = Client(request.port, request.prefix, keys, keys.was_right)
+    client = Client(request.port, request.prefix, KeyFile(Path(request.key_file) if request.key_file else None))
     watch = Watch(request, client, say)
     server = Server(port, answers(watch, client, request))
     say(f"watching llama-server on port {request.port}, answering on port {server.server_address[1]}")

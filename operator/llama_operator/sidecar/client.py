@@ -13,7 +13,6 @@ import msgspec
 HOST = "127.0.0.1"
 LIMIT = 4 * 2**20
 """Bytes of an answer. /props has the chat template in it."""
-REFUSED = (401, 403)
 
 
 @dataclass(frozen=True)
@@ -24,47 +23,32 @@ class Reply:
     body: bytes = b""
 
 
-class Keys:
-    """The API keys that may be the right one, from a variable and a file, that which was right last first.
+class KeyFile:
+    """API keys, one a line. Any of them does: llama-server has read the same file."""
 
-    The file is read anew each time: the keys in it change while llama-server still has those of its start.
-    """
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
 
-    def __init__(self, variable: str = "", path: Path | None = None) -> None:
-        self._variable, self._path, self._last = variable, path, ""
-
-    def __call__(self) -> list[str]:
-        """Empty: there is none."""
+    def __call__(self) -> str:
+        """The first one; empty: there is none."""
         try:
             lines = self._path.read_text().splitlines() if self._path else []
         except OSError:
             lines = []
-        found = [key.strip() for key in (*lines, *self._variable.split(","))]
-        return sorted({key: None for key in found if key}, key=lambda key: key != self._last)
-
-    def was_right(self, key: str) -> None:
-        self._last = key
+        return next((key for line in lines if (key := line.strip())), "")
 
 
 class Client:
     """Questions may be asked by several threads."""
 
-    def __init__(self, port: int, prefix: str, keys: Callable[[], list[str]], right: Callable[[str], None]) -> None:
-        self._port, self._prefix, self._keys, self._right = port, prefix, keys, right
+    def __init__(self, port: int, prefix: str, key: Callable[[], str]) -> None:
+        self._port, self._prefix, self._key = port, prefix, key
 
     def ask(self, path: str, seconds: float, question: object = None) -> Reply | None:
         """GET, or POST with a question, below the server's prefix. None: no answer within so many seconds, counted
         from what was heard last."""
         body = None if question is None else msgspec.json.encode(question)
-        reply = None
-        for key in self._keys() or [""]:
-            reply = self._ask(path, seconds, body, key)
-            if reply is None or reply.status not in REFUSED:
-                self._right(key)
-                break
-        return reply
-
-    def _ask(self, path: str, seconds: float, body: bytes | None, key: str) -> Reply | None:
+        key = self._key()
         fields = [("Host", f"{HOST}:{self._port}"), ("Connection", "close"), ("User-Agent", "llama-operator-sidecar")]
         fields += [("Authorization", f"Bearer {key}")] if key else []
         if body is not None:

@@ -50,7 +50,7 @@ def test_a_restart_writes_nothing(place: Place, start: Start) -> None:
     assert place.versions() == before
 
 
-@pytest.mark.parametrize("child", ["deployment", "service", "ingress", "claim"])
+@pytest.mark.parametrize("child", ["deployment", "service", "ingress", "claim", "policy", "budget"])
 def test_a_deleted_child_comes_back(place: Place, start: Start, child: str) -> None:
     start().ready()
     place.model(FULL)

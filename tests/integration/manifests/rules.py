@@ -177,8 +177,8 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
         "--spec-draft-n-max, --spec-draft-n-min are set by draft.maxTokens, draft.minTokens": [
             [flag, "1"] for flag in ("--spec-draft-n-max", "--spec_draft_n_min")
         ],
-        "secrets do not belong in engine.args; use engine.env with LLAMA_API_KEY from a Secret": [
-            [flag, "x"] for flag in ("--api-key", "--api_key", "-hft", "--hf-token")
+        "secrets do not belong in engine.args; API keys are given by spec.auth": [
+            [flag, "x"] for flag in ("--api-key", "--api_key", "--api-key-file", "--api_key_file", "-hft", "--hf-token")
         ],
         "args must not be longer than 128 KiB together": [_LONG_ITEMS],
     },
@@ -222,6 +222,9 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
                 "LLAMA_ARG_NO_UI",
             )
         ],
+        "API keys are given by spec.auth, so that they can be changed without an outage": [
+            [{"name": name, "value": "x"}] for name in ("LLAMA_API_KEY", "LLAMA_ARG_API_KEY_FILE")
+        ],
         "values must not be longer than 128 KiB together": [_LONG_ENV],
     },
     "spec.engine.env[]": {
@@ -249,6 +252,20 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
     "spec.ingress.annotations": _ANNOTATIONS,
     "spec.ingress.host": {"host must be a name, not an IP address": ["192.0.2.1", "999.9.9.9"]},
     "spec.ingress.path": {"path must not have '.' or '..' parts": ["/..", "/a/../b", "/.", "/a/./b"]},
+    "spec.auth": {
+        "exactly one of apiKeySecretRef, generate, none must be set": [
+            {},
+            {"generate": True, "none": True},
+            {"none": True, "apiKeySecretRef": {"name": "keys", "key": "api"}},
+        ],
+    },
+    "spec.networkPolicy.from[]": {
+        "either ipBlock, or podSelector, namespaceSelector or both must be set": [
+            {},
+            {"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}},
+            {"ipBlock": {"cidr": "10.0.0.0/8"}, "namespaceSelector": {}},
+        ],
+    },
     "spec.pod.labels": {
         "labels of llama-operator.dev/ and app.kubernetes.io/ are set by the operator": [
             {"app.kubernetes.io/name": "a"},
@@ -291,8 +308,6 @@ OF_THE_WHOLE: dict[str, list[dict[str, Any]]] = {
         {"engine": {"promptCache": "8Gi"}, "resources": {"limits": {"memory": "8Gi"}}},
         {"engine": {"promptCache": 2000}, "resources": {"limits": {"memory": 1000}}},
     ],
-    "engine.env LLAMA_API_KEY needs ingress.path '/': below another path llama-server asks for the key on /health too, "
-    "and the kubelet has none": [{"engine": {"env": [{"name": "LLAMA_API_KEY", "value": "x"}]}}],
 }
 """Rules of `spec` itself: parts of the spec that break them in the first valid manifest."""
 

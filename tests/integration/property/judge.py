@@ -17,6 +17,7 @@ from llama_operator.reconcile import ahead
 from llama_operator.reconcile.blame import blame
 from llama_operator.reconcile.plan import beside, controller_uid, plan
 from llama_operator.reconcile.status import Failure, Observed, compute
+from llama_operator.resources import auth
 from tests.integration.property import kubelet
 from tests.integration.property.cluster import CHILDREN, MODEL, Cluster
 from tests.integration.property.ownership import differences
@@ -39,7 +40,7 @@ class View:
 def look(cluster: Cluster) -> View:
     return View(
         models=cluster.list(MODEL),
-        children=[child for kind in (*CHILDREN, "Job") for child in cluster.list(kind)],
+        children=[child for kind in (*CHILDREN, "Job", "Secret") for child in cluster.list(kind)],
         replica_sets=cluster.list("ReplicaSet"),
         pods=cluster.list("Pod"),
     )
@@ -73,17 +74,19 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     taken = []
     for child in desired:
         live = by_ref.get(_ref(child))
+        if child["kind"] == "Secret" and not _mounted(child, desired):
+            continue  # it is made when pods are to mount it
         if live is None:
             yield f"{_told(child)} is missing"
         elif controller_uid(live) != uid:
             taken.append(child)
         elif _ending(live):
             yield f"{_told(child)} is being deleted"
-        else:
+        elif child["kind"] != "Secret":
             yield from (f"{_told(child)} {what}" for what in differences(beside(child, live) or child, live))
     if not taken:  # as long as a child cannot be made, nothing is pruned
         wanted = {_ref(child) for child in desired}
-        yield from (f"{_told(child)} is not wanted" for child in mine if _ref(child) not in wanted)
+        yield from (f"{_told(child)} is not wanted" for child in mine if _ref(child) not in wanted | _kept(mine))
         todo = plan(desired, mine)
         yield from (f"{_told(child)} would be written" for child in [*todo.apply, *todo.delete])
     if deployment and deployment["spec"]["replicas"] and constants.FALLBACK in deployment["metadata"]["annotations"]:
@@ -96,6 +99,16 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
             yield f"Stalled says {stalled}, but {[_told(child) for child in taken]} belong to somebody else"
             return
     yield from _wrong_status(model, mine, pods, failure)
+
+
+def _mounted(secret: Object, desired: list[Object]) -> bool:
+    (deployment,) = (child for child in desired if child["kind"] == "Deployment")
+    return bool(auth.mounted(deployment["spec"]["template"]) == secret["metadata"]["name"])
+
+
+def _kept(mine: list[Object]) -> set[tuple[str, str]]:
+    """A Secret stays as long as its model: nobody knows any more who has the key."""
+    return {_ref(child) for child in mine if child["kind"] == "Secret"}
 
 
 def _wrong_status(model: Object, mine: list[Object], pods: list[Object], failure: Failure | None) -> Iterator[str]:

@@ -48,11 +48,11 @@ class Pod:
         eventually(lambda: self.ask("/asked").raise_for_status())
         return process
 
-    def watch(self, env: Mapping[str, str] | None = None, **request: Any) -> subprocess.Popen[bytes]:
+    def watch(self, **request: Any) -> subprocess.Popen[bytes]:
         """Start a sidecar, and wait until it listens. `request`: fields of its `Request`."""
         words = msgspec.json.encode(Request(self.port, **request)).decode()
         log = self.folder / f"sidecar-{len(self.processes)}.log"
-        process = self.run([sys.executable, "-c", START, words], log, env)
+        process = self.run([sys.executable, "-c", START, words], log)
 
         def listens() -> None:
             found = re.search(r"answering on port (\d+)", log.read_text())

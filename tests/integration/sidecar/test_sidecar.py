@@ -147,9 +147,10 @@ def test_a_server_that_is_not_there_is_not_drained(pod: Pod) -> None:
     assert pod.drain() == "the server does not serve"
 
 
-def test_with_an_api_key(pod: Pod) -> None:
+def test_with_an_api_key(pod: Pod, tmp_path: Path) -> None:
     pod.serve(key="secret", busy=1)
-    watcher = pod.watch(env={"LLAMA_API_KEY": "secret", "PYTHONPATH": ":".join(sys.path)}, waiting=LONG)
+    (tmp_path / "keys").write_text("secret\n")
+    watcher = pod.watch(key_file=str(tmp_path / "keys"), waiting=LONG)
     pod.is_started()
     assert pod.facts().slots == 2
     assert watcher.poll() is None

@@ -95,7 +95,7 @@ def test_variables_that_would_be_passed_over_are_refused(names: list[str], posit
 
 
 def test_other_variables_are_the_users() -> None:
-    names = ("A", "HF_TOKEN", "LLAMA_API_KEY", "LLAMA_CACHE", "LLAMA_ARG_LOAD_MODE", "LLAMA_ARG_NO_WARMUP_X")
+    names = ("A", "HF_TOKEN", "LLAMA_CACHE", "LLAMA_ARG_LOAD_MODE", "LLAMA_ARG_NO_WARMUP_X")
     accepted(env=[{"name": name, "value": "1"} for name in names[:-1]])
     accepted(env=[{"name": "LLAMA_ARG_NO_JINJA", "value": "1"}])
     refusal(env=[{"name": names[-1], "value": "1"}])

@@ -20,7 +20,8 @@ SETTLED = 8
 
 
 def test_the_first_start_needs_no_job() -> None:
-    assert [kind for kind, _ in started().objects] == ["PersistentVolumeClaim", "Deployment", "Service"]
+    made = [kind for kind, _ in started().objects]
+    assert made == ["PersistentVolumeClaim", "Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget"]
 
 
 @pytest.mark.parametrize("storage", [CLAIM, CACHE])

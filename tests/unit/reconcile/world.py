@@ -31,8 +31,12 @@ DEPLOYMENT = kinds.BY_NAME["Deployment"].path(*KEY)
 SERVICE = kinds.BY_NAME["Service"].path(*KEY)
 INGRESS = kinds.BY_NAME["Ingress"].path(*KEY)
 CLAIM = kinds.BY_NAME["PersistentVolumeClaim"].path("team", "qwen-model")
+SECRETS = kinds.SECRET.path("team")
+POLICY = kinds.BY_NAME["NetworkPolicy"].path(*KEY)
+BUDGET = kinds.BY_NAME["PodDisruptionBudget"].path(*KEY)
 EVENTS = kinds.EVENT.path("team")
 REFUSAL_SECONDS = 600.0
+CREATED = "2026-11-24T00:00:00Z"
 T = 1e9
 """Unix time: it stands still, beside the clock of `World.now`."""
 LABELS = {"app.kubernetes.io/managed-by": "llama-operator", "llama-operator.dev/model": "qwen"}
@@ -79,10 +83,10 @@ class World:
             raise NoAnswer("nobody is there")
         return self.facts[address]
 
-    def model(self, uid: str = "model-1", generation: int = 1, **spec: Any) -> None:
+    def model(self, uid: str = "model-1", generation: int = 1, created: str = CREATED, **spec: Any) -> None:
         """Write the LlamaModel as a user would, and let the watch tell."""
         source = {"source": {"url": {"url": "https://example.com/a.gguf"}}}
-        meta = {"namespace": "team", "name": "qwen", "uid": uid, "generation": generation}
+        meta = {"namespace": "team", "name": "qwen", "uid": uid, "generation": generation, "creationTimestamp": created}
         before = self.api.objects.get(MODEL, {})
         obj = {"kind": KIND, "metadata": meta, "spec": source | spec, "status": before.get("status", {})}
         self.cache.observe(KIND, self.api.put(MODEL, obj))

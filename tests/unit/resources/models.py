@@ -29,12 +29,12 @@ def example(path: Path) -> dict[str, Any]:
 
 
 def raw(**spec: Any) -> dict[str, Any]:
-    """The smallest LlamaModel, `tiny` in `default`, with these members of its spec."""
+    """The smallest LlamaModel that everybody may ask, `tiny` in `default`, with these members of its spec."""
     return {
         "apiVersion": "llama-operator.dev/v1alpha1",
         "kind": "LlamaModel",
         "metadata": {"name": "tiny", "namespace": "default", "uid": UID, "generation": 1},
-        "spec": {"source": {"url": {"url": "http://files/tiny.gguf"}}, **spec},
+        "spec": {"source": {"url": {"url": "http://files/tiny.gguf"}}, "auth": {"none": True}, **spec},
     }
 
 

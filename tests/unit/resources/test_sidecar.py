@@ -41,7 +41,6 @@ def test_it_sees_the_server_and_has_no_probe_that_could_take_it_down() -> None:
     [
         ({}, 40, 3600),
         ({"accelerator": {"type": "cuda"}}, 180, 300),
-        ({"engine": {"args": ["--rpc", "a:50052"]}}, 180, 300),
     ],
 )
 def test_patience_is_by_what_it_computes_on(spec: Any, waiting: float, computing: float) -> None:
@@ -52,9 +51,8 @@ def test_patience_is_by_what_it_computes_on(spec: Any, waiting: float, computing
     ("engine", "mode"),
     [
         ({}, "chat"),
-        ({"args": ["--embeddings", "--pooling", "mean"]}, "embedding"),
-        ({"env": [{"name": "LLAMA_ARG_EMBEDDINGS", "value": "1"}]}, "embedding"),
-        ({"args": ["--embedding", "--reranking"]}, "rerank"),
+        ({"mode": "embedding"}, "embedding"),
+        ({"mode": "rerank"}, "rerank"),
     ],
 )
 def test_it_asks_for_what_the_server_does(engine: Any, mode: str) -> None:
@@ -68,11 +66,17 @@ def test_a_drain_ends_before_the_pod_must(grace: int, seconds: float) -> None:
     assert template(**spec)["terminationGracePeriodSeconds"] == grace
 
 
-def test_of_the_servers_variables_it_gets_the_key_alone() -> None:
-    key = {"name": "LLAMA_API_KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
-    engine = {"env": [{"name": "LD_PRELOAD", "value": "/x"}, key]}
-    assert sidecar.container(model(engine=engine), "image")["env"] == [key]
-    assert "env" not in sidecar.container(model(), "image")
+def test_it_has_the_servers_keys_and_none_of_its_variables() -> None:
+    built = sidecar.container(model(engine={"env": [{"name": "LD_PRELOAD", "value": "/x"}]}), "image")
+    assert built["volumeMounts"] == [{"name": "api-keys", "mountPath": "/api-keys", "readOnly": True}]
+    assert "env" not in built
+    assert request().key_file == "/api-keys/keys"
+
+
+def test_without_keys_it_has_no_mount() -> None:
+    open_to_all: dict[str, Any] = {"auth": {"none": True}}
+    assert sidecar.container(model(**open_to_all), "image")["volumeMounts"] == []
+    assert request(**open_to_all).key_file == ""
 
 
 def test_a_path_is_passed_on_as_it_is() -> None:

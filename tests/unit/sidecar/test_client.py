@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llama_operator.sidecar.client import Client, Keys, Reply
+from llama_operator.sidecar.client import Client, KeyFile, Reply
 
 JSON = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -38,9 +38,8 @@ def serving(answer: Callable[[bytes], bytes]) -> Iterator[tuple[int, list[bytes]
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def client(port: int, keys: Keys | None = None, prefix: str = "") -> Client:
-    keys = keys or Keys()
-    return Client(port, prefix, keys, keys.was_right)
+def client(port: int, key: KeyFile | None = None, prefix: str = "") -> Client:
+    return Client(port, prefix, key or KeyFile())
 
 
 def test_a_question_and_its_answer() -> None:
@@ -90,21 +89,16 @@ def accepts(key: str) -> Callable[[bytes], bytes]:
     return lambda asked: JSON if right in asked else b"HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n"
 
 
-def test_the_key_that_is_right_is_found_and_asked_with_first(tmp_path: Path) -> None:
-    """The file has been changed since llama-server read it."""
+def test_the_first_key_of_the_file_is_sent(tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    file.write_text("new\n\n old \n")
-    keys = Keys(path=file)
-    with serving(accepts("old")) as (port, asked):
-        assert client(port, keys).ask("/slots", 5) == Reply(200, b"{}")
-        assert client(port, keys).ask("/slots", 5) == Reply(200, b"{}")
-        assert len(asked) == 3
-    file.write_text("newest\n")
-    assert keys() == ["newest"]
+    file.write_text("\n one \ntwo\n")
+    with serving(accepts("one")) as (port, asked):
+        assert client(port, KeyFile(file)).ask("/slots", 5) == Reply(200, b"{}")
+        assert len(asked) == 1
 
 
-def test_keys_of_the_variable_and_none_that_can_be_read(tmp_path: Path) -> None:
-    assert Keys("a, b,", tmp_path / "missing")() == ["a", "b"]
+def test_a_key_that_is_wrong_and_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with serving(accepts("c")) as (port, asked):
-        assert client(port, Keys("a,b")).ask("/slots", 5) == Reply(401, b"")
-        assert len(asked) == 2
+        assert client(port, KeyFile(tmp_path / "missing")).ask("/slots", 5) == Reply(401, b"")
+        assert b"Authorization" not in asked[0]
+
