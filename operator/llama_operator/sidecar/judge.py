@@ -17,7 +17,7 @@ LOOK_SECONDS = 5.0
 
 COMPUTES_SECONDS = 0.05
 """CPU time of the main thread, since it was last seen to compute, that is no accident. An idle one, which wakes once a
-second, uses a tenth of it in a minute; one with a hundredth of a CPU ten times as much."""
+second, uses a twentieth of it in a minute (measured); one that has a hundredth of a CPU, ten times as much."""
 
 LOADING, NOBODY = 503, 0
 """What /health tells of a server that loads; and for nobody listens."""
