@@ -40,7 +40,9 @@ FLAGS = {
     r"^(--tools|--tools[-_].*|-ag|-no-ag|--(no[-_])?agent|--mcp[-_].*|--(no[-_])?(web)?ui[-_]mcp[-_].*|--rpc)$": (
         "--tools, --agent, --mcp-*, --ui-mcp-*, --rpc would let clients reach beyond the model; they are refused"
     ),
-    r"^(--api[-_]key([-_]file)?|-hft|--hf[-_]token)$": ("secrets do not belong in engine.args; API keys are given by spec.auth"),
+    r"^(--api[-_]key([-_]file)?|-hft|--hf[-_]token)$": (
+        "secrets do not belong in engine.args; API keys are given by spec.auth"
+    ),
 }
 
 VARIABLES = {

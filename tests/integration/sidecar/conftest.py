@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,9 @@ class Pod:
         eventually(listens)
         return process
 
-    def run(
-        self, command: Sequence[str], log: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
+    def run(self, command: Sequence[str], log: Path | None = None) -> subprocess.Popen[bytes]:
         with (log or self.folder / "server.log").open("ab") as output:
-            self.processes.append(subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env))
+            self.processes.append(subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT))
         return self.processes[-1]
 
     def ask(self, path: str, **more: Any) -> httpx.Response:

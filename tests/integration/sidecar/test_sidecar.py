@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest

@@ -101,4 +101,3 @@ def test_a_key_that_is_wrong_and_a_file_that_cannot_be_read(tmp_path: Path) -> N
     with serving(accepts("c")) as (port, asked):
         assert client(port, KeyFile(tmp_path / "missing")).ask("/slots", 5) == Reply(401, b"")
         assert b"Authorization" not in asked[0]
-
