@@ -25,8 +25,10 @@ _LISTED = re.compile(r"(?:allowed values|list of built-in templates):\s+([^()]+)
 
 
 def main() -> None:
-    build = sys.argv[1]
-    (BUILDS / f"{build}.json").write_text(written(build, list(flags(sys.stdin.read()))))
+    build, found = sys.argv[1], list(flags(sys.stdin.read()))
+    if not found:
+        sys.exit("no flag in it; is that what llama-server --help writes?")
+    (BUILDS / f"{build}.json").write_text(written(build, found))
 
 
 def written(build: str, found: list[dict[str, Any]]) -> str:

@@ -65,9 +65,9 @@ PROBLEMS = {
     ),
     "flag": Problem(
         "ServerCrashed",
-        "--load-mode",
+        'handling argument "--pooling"',
         "correct spec.engine.args",
-        {"engine": {"args": ["--load-mode", "there-is-no-such-mode"]}},
+        {"engine": {"args": ["--pooling", "there-is-no-such-pooling"]}},
     ),
     "secret": Problem(
         "ContainerConfigInvalid",
@@ -228,7 +228,7 @@ def test_a_failing_new_version_leaves_the_old_one_serving(
     model = new_model("half-rolled")
     model.apply(source=files_in_cluster.source())
     model.ready()
-    model.apply(source=files_in_cluster.source(), engine={"args": ["--load-mode", "there-is-no-such-mode"]})
+    model.apply(source=files_in_cluster.source(), engine={"args": ["--pooling", "there-is-no-such-pooling"]})
     ready = model.wait("Ready", "ServerCrashed")
     assert ready["status"] == "False"
     assert model.condition("Available")["status"] == "True"

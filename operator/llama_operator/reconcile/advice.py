@@ -109,7 +109,11 @@ _EVENT: Table = (
 )
 
 _CRASH: Table = (
-    (r"(?:invalid|unknown) (?:argument|option)|unrecognized|error while handling argument", "correct spec.engine.args"),
+    (
+        # The last is what stays of it when the usage of the flag is long.
+        r"(?:invalid|unknown) (?:argument|option)|unrecognized|error while handling argument|to show complete usage",
+        "correct spec.engine.args",
+    ),
     (
         r"unknown model architecture|unknown .*pre-tokenizer|unsupported model",
         "this build of llama.cpp does not know the model: set spec.image to a newer one, or use another model",

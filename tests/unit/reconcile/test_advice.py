@@ -51,6 +51,7 @@ REFUSALS = [
 
 CRASHES = [
     ("error: invalid argument: --there-is-no-such-flag", 1, "correct spec.engine.args"),
+    ("- dio: use DirectIO if available\n\n\nto show complete usage, run with -h", 1, "correct spec.engine.args"),
     ("llama_model_load: error loading model: unknown model architecture: 'new'", 1, "set spec.image to a newer one"),
     ("ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9", 1, "spec.engine.contextSize"),
     ("E srv    load_model: failed to load model, '/models/a.gguf'", 1, "see that the file is a model"),
