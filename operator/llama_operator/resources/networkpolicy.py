@@ -1,4 +1,4 @@
-"""The NetworkPolicy: the model for everybody, or for whom the spec names; the stager's port for the operator alone.
+"""The NetworkPolicy: the model for everybody, or for whom the spec names; what tells of it, for the operator.
 
 What the kubelet asks comes from the pod's own node, which every network plugin lets through
 (https://kubernetes.io/docs/concepts/services-networking/network-policies/). Where a pod may go is not limited: a
@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from llama_operator import constants
+from llama_operator.api import sidecar
 from llama_operator.api.types import LlamaModel
 from llama_operator.config import Config
 from llama_operator.resources.metadata import child
 
 Object = dict[str, Any]
 
-OPERATORS = (constants.PROGRESS_PORT,)
+OPERATORS = (constants.PROGRESS_PORT, sidecar.PORT)
 """Ports of the pods that only the operator asks."""
 
 

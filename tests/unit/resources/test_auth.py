@@ -94,7 +94,7 @@ def test_everybody_may_reach_the_server_and_the_operator_alone_the_stager() -> N
     assert policy is not None
     server, stager = policy["spec"]["ingress"]
     assert server == {"ports": [{"port": 8000, "protocol": "TCP"}]}
-    assert stager["ports"] == [{"port": 8081, "protocol": "TCP"}]
+    assert stager["ports"] == [{"port": port, "protocol": "TCP"} for port in (8081, 8082)]
     assert stager["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ours"}}}]
 
 
