@@ -17,6 +17,9 @@ _MOST = 1 << 31
 _KEYS = ("-ctk", "--cache-type-k", "LLAMA_ARG_CACHE_TYPE_K")
 _VALUES = ("-ctv", "--cache-type-v", "LLAMA_ARG_CACHE_TYPE_V")
 _MICRO_BATCH = ("-ub", "--ubatch-size", "LLAMA_ARG_UBATCH")
+_FLASH = ("-fa", "--flash-attn", "LLAMA_ARG_FLASH_ATTN")
+_OFF = frozenset({"off", "disabled", "false", "0"})
+"""As llama-server reads it (common/arg.cpp, is_falsey)."""
 _CACHE = ("-cram", "--cache-ram", "LLAMA_ARG_CACHE_RAM")
 """Names of flags, then that of the variable; flags win."""
 
@@ -31,6 +34,7 @@ def settings(model: LlamaModel) -> api.Engine:
         batch=_number(_told(engine, _MICRO_BATCH), api.BATCH) or api.BATCH,
         keys=_told(engine, _KEYS) or "f16",
         values=_told(engine, _VALUES) or "f16",
+        flash=_told(engine, _FLASH) not in _OFF,
         prompt_cache=(cache_mib(model.spec.resources) if asked < 0 else asked) * _MIB,
         spare=asked < 0,
         limit=int(_limit(model.spec.resources)) if on_host else 0,

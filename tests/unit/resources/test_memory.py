@@ -34,6 +34,8 @@ def test_a_device_has_memory_of_its_own() -> None:
         ({"args": ["-ctk", "q8_0", "--cache-type-v", "q4_0"]}, {"keys": "q8_0", "values": "q4_0"}),
         ({"args": ["--ubatch-size=256"]}, {"batch": 256}),
         ({"args": ["-ub", "x"]}, {"batch": 512}),
+        ({"args": ["-fa", "off"]}, {"flash": False}),
+        ({"args": ["-fa", "auto"]}, {"flash": True}),
         ({"args": ["-cram", "100"]}, {"prompt_cache": 100 * MIB, "spare": False}),
         ({"args": ["-cram", "0"]}, {"prompt_cache": 0, "spare": False}),
         ({"args": ["-cram", "-1"]}, {"prompt_cache": 512 * MIB, "spare": True}),
