@@ -78,8 +78,9 @@ class Engine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """What llama-server will be told, as far as it takes memory.
 
     `context` are the tokens of each of the `slots`, `batch` those that are read at a time (its --ubatch-size); `keys`
-    and `values` are llama.cpp's names of types. `prompt_cache` is in bytes, and `spare` if nobody has asked for it.
-    `limit` is the container's memory limit in bytes; 0 if there is none, or if a device has the model in its memory.
+    and `values` are llama.cpp's names of types; without `flash` attention a batch takes far more. `prompt_cache` is in
+    bytes, and `spare` if nobody has asked for it. `limit` is the container's memory limit in bytes; 0 if there is none,
+    or if a device has the model in its memory.
     """
 
     context: int
@@ -87,6 +88,7 @@ class Engine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     batch: int = BATCH
     keys: str = "f16"
     values: str = "f16"
+    flash: bool = True
     prompt_cache: int = 0
     spare: bool = False
     limit: int = 0

@@ -23,6 +23,7 @@ def settings(model: LlamaModel) -> api.Engine:
         context=engine.context_size,
         slots=engine.slots,
         batch=batch(engine)[1],
+        flash=engine.flash_attention != "disabled",
         prompt_cache=cache_mib(model) * _MIB,
         spare=engine.prompt_cache is None,
         limit=int(_limit(model.spec.resources)) if on_host else 0,

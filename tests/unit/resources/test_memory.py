@@ -34,6 +34,8 @@ def test_a_device_has_memory_of_its_own() -> None:
         ({"kvCache": {"keys": "q8_0", "values": "q4_0"}}, {"keys": "q8_0", "values": "q4_0"}),
         ({"batch": {"micro": 256}}, {"batch": 256}),
         ({"mode": "embedding", "contextSize": 8192}, {"batch": 8192}),
+        ({"flashAttention": "disabled"}, {"flash": False}),
+        ({"flashAttention": "auto"}, {"flash": True}),
         ({"promptCache": "100Mi"}, {"prompt_cache": 100 * MIB, "spare": False}),
         ({"promptCache": 0}, {"prompt_cache": 0, "spare": False}),
     ],

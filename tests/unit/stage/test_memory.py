@@ -85,6 +85,12 @@ def test_what_a_batch_takes_is_near_to_what_the_server_says(model: Model, expect
     assert expected * 0.99 <= found <= expected * 1.07
 
 
+@pytest.mark.parametrize(("context", "expected"), [(4096, 131.01), (8192, 251.01)])
+def test_without_flash_attention_a_batch_takes_more(context: int, expected: float, tmp_path: Path) -> None:
+    found = estimate({"model": [header(shapes.QWEN2_05B, tmp_path)]}, Engine(context, flash=False))
+    assert found.compute / MIB == pytest.approx(expected, rel=0.01)
+
+
 def test_the_parts_are_summed(tmp_path: Path) -> None:
     one, engine = header(shapes.QWEN2_05B, tmp_path), Engine(4096, prompt_cache=7 * MIB)
     alone = estimate({"model": [one]}, engine)

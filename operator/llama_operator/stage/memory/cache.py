@@ -66,6 +66,7 @@ class Streams:
     batch: int
     keys: str = "f16"
     values: str = "f16"
+    flash: bool = True
 
 
 def padded(cells: int) -> int:

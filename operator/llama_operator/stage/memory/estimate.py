@@ -50,7 +50,7 @@ def _streams(engine: Engine, *, draft: bool) -> Streams:
     batch = min(engine.batch, cells * engine.slots)
     known = engine.keys in BLOCKS and engine.values in BLOCKS
     types = (engine.keys, engine.values) if known and not draft else ("f16", "f16")
-    return Streams(engine.slots, cells, batch, *types)
+    return Streams(engine.slots, cells, batch, *types, flash=engine.flash)
 
 
 def _compute(header: Header, streams: Streams) -> int:
@@ -60,7 +60,9 @@ def _compute(header: Header, streams: Streams) -> int:
     dense = 5 * width + 3 * max(facts.each("feed_forward_length", MAX_LAYERS))
     experts = used * (2 * width + 2 * facts.number("expert_feed_forward_length")) + width
     recurrent = 8 * facts.number("ssm.inner_size")
-    widest = max(dense, experts if used else 0, recurrent)
+    widest, mask = max(dense, experts if used else 0, recurrent), 2
+    if not streams.flash:  # a product of each head with each token of the context, and masks of twice the width
+        widest, mask = max(widest, 6 * width + facts.number("attention.head_count") * streams.cells), 4
     window = facts.has("attention.sliding_window")
     masks = streams.cells + (cache.window_cells(header.architecture, facts, streams) if window else 0)
-    return streams.batch * (4 * widest + 2 * masks)
+    return streams.batch * (4 * widest + mask * masks)
