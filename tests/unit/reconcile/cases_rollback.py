@@ -21,6 +21,7 @@ from tests.unit.reconcile.objects import (
     staging,
     template_hash,
     terminated,
+    unscheduled,
     waiting,
 )
 from tests.unit.resources.models import CONFIG, raw
@@ -84,5 +85,12 @@ ROLLED_BACK = [
         rolled_back(OLD_POD),
         "RolledBack Staged Available Exposed Stalled",
         NEW | STAGED_ELSEWHERE,
+    ),
+    Case(
+        "no room beside the old version",
+        trial(OLD_POD, unscheduled("0/1 nodes are available: 1 Insufficient memory.", version=template_hash(**NEW))),
+        "Unschedulable Staging Available Exposed Reconciling",
+        NEW,
+        words="set spec.rollout.surge to Never",
     ),
 ]
