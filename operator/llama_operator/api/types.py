@@ -208,6 +208,10 @@ class Engine(_Base, frozen=True):
     env: tuple[EnvVar, ...] = ()
 
 
+class Rollout(_Base, frozen=True):
+    surge: Literal["Auto", "Never"] = "Auto"
+
+
 class Resources(_Base, frozen=True):
     limits: dict[str, Quantity] = {}
     requests: dict[str, Quantity] = {}
@@ -272,6 +276,7 @@ class Spec(_Base, frozen=True):
     engine: Engine = Engine()
     image: str | None = None
     replicas: int = 1
+    rollout: Rollout = Rollout()
     resources: Resources = Resources()
     service: Service = Service()
     ingress: Ingress | None = None

@@ -113,7 +113,7 @@ def _lasted(pod: Object, run: Object) -> timedelta:
 
 
 def _never(name: str) -> Finding:
-    minutes = START_SECONDS // 60
+    minutes = int(LOADING.total_seconds()) // 60
     return Finding(Reason.UNRESPONSIVE, f"llama-server in pod {name} has not answered within {minutes} minutes")
 
 

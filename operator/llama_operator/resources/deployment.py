@@ -43,7 +43,8 @@ def _strategy(model: LlamaModel) -> dict[str, Any]:
     if claim and "ReadWriteMany" not in claim.access_modes:
         return {"type": "Recreate"}  # a new pod on another node could not mount the volume
     # A second set of accelerators is seldom free: with a surge the new pod would wait for the old one for ever.
-    surge, unavailable = (1, 0) if model.spec.accelerator.type == "cpu" else (0, 1)
+    beside = model.spec.accelerator.type == "cpu" and model.spec.rollout.surge == "Auto"
+    surge, unavailable = (1, 0) if beside else (0, 1)
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
 
 

@@ -7,7 +7,7 @@ from tests.integration.engine.place import SPEC, Place, Start
 from tests.integration.engine.pod import Pod, container, now, terminated
 from tests.integration.server import Object
 
-BAD: Object = SPEC | {"engine": {"args": ["--bad"]}}
+BAD: Object = SPEC | {"engine": {"args": ["--check-tensors"]}}
 GOOD: Object = SPEC | {"engine": {"args": ["--good"]}}
 FALLBACK, ROLLED_BACK = "llama-operator.dev/fallback", "llama-operator.dev/rolled-back"
 APPLY = ("apply", "Deployment")
@@ -37,7 +37,7 @@ def marks(place: Place) -> set[str]:
 
 
 def crashes(pod: Pod) -> None:
-    ended = terminated(1, "error: invalid argument: --bad")
+    ended = terminated(1, "error: invalid argument: --check-tensors")
     waits = {"waiting": {"reason": "CrashLoopBackOff"}}
     pod.runs(container(terminated(0, "{}"), ready=True), container(waits, ended, 2))
 
@@ -74,7 +74,7 @@ def test_a_bad_version_is_rolled_back_and_says_why(place: Place, start: Start) -
     assert (template(place), marks(place)) == (old, {ROLLED_BACK})
     ready = place.condition("Ready")
     assert (ready["status"], ready["reason"]) == ("False", "RolledBack")
-    assert "error: invalid argument: --bad" in ready["message"]
+    assert "error: invalid argument: --check-tensors" in ready["message"]
     assert place.condition("Available")["status"] == "True"
     operator.settle()
     assert "RolledBack" in place.reasons()
@@ -133,7 +133,7 @@ def test_who_takes_the_mark_away_has_it_tried_again(place: Place, start: Start) 
     place.server("PATCH", place.deployment, {"metadata": {"annotations": {ROLLED_BACK: None}}})
 
     def tried() -> None:
-        assert "--bad" in str(template(place))
+        assert "--check-tensors" in str(template(place))
         assert marks(place) == {FALLBACK}
 
     eventually(tried)

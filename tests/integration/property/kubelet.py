@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from tests.integration.property.cluster import Cluster
 from tests.integration.server import Object, RefusedError
 
-BAD = "--bad"
+BAD = "--check-tensors"
 
 
 def run(cluster: Cluster, pods: list[Object]) -> bool:

@@ -44,7 +44,7 @@ _engines = st.fixed_dictionaries(
     {},
     optional={
         "contextSize": st.sampled_from([4096, 8192]),
-        "args": st.sampled_from([["--verbose"], ["--temp", "0"], ["--bad"], ["--tags", "$(A) $$"]]),
+        "args": st.sampled_from([["--verbose"], ["--temp", "0"], ["--check-tensors"], ["--tags", "$(A) $$"]]),
         "kvCache": st.sampled_from([{}, {"keys": "q8_0"}]),
         "webUI": st.booleans(),
         "env": _variables,

@@ -83,7 +83,8 @@ def test_bad_versions_are_rolled_back_through_restarts_and_changes_of_mind(play:
     """With the Deployment's own controller, which replaces pods as it does in any cluster."""
     name = NAMES[0]
     bad, worse, good, better = (
-        full(engine={"args": args}) for args in (["--bad"], ["--bad", "-v"], ["-v"], ["-v", "--temp", "1"])
+        full(engine={"args": args})
+        for args in (["--check-tensors"], ["--check-tensors", "-v"], ["-v"], ["-v", "--temp", "1"])
     )
     play(
         Sequence(

@@ -21,11 +21,12 @@ from tests.unit.reconcile.objects import (
     staging,
     template_hash,
     terminated,
+    unscheduled,
     waiting,
 )
 from tests.unit.resources.models import CONFIG, raw
 
-NEW: Object = {"engine": {"args": ["--bad"]}}
+NEW: Object = {"engine": {"args": ["--check-tensors"]}}
 OLD_POD = answering(name="tiny-old", version=template_hash())
 CRASH_LOOP = container("llama-server", waiting("CrashLoopBackOff"), terminated(1, "E bad flag"), 2)
 NEW_POD = serving(CRASH_LOOP, name="tiny-new", version=template_hash(**NEW))
@@ -84,5 +85,12 @@ ROLLED_BACK = [
         rolled_back(OLD_POD),
         "RolledBack Staged Available Exposed Stalled",
         NEW | STAGED_ELSEWHERE,
+    ),
+    Case(
+        "no room beside the old version",
+        trial(OLD_POD, unscheduled("0/1 nodes are available: 1 Insufficient memory.", version=template_hash(**NEW))),
+        "Unschedulable Staging Available Exposed Reconciling",
+        NEW,
+        words="set spec.rollout.surge to Never",
     ),
 ]

@@ -28,12 +28,12 @@ def good(name: str) -> Object:
 
 
 def bad(name: str) -> Object:
-    return {"args": ["--bad", name]}
+    return {"args": ["--check-tensors", name]}
 
 
 @dataclass
 class Pod:
-    """`runs`: how many have ended; only a version with the argument --bad has any."""
+    """`runs`: how many have ended; only a version with the argument --check-tensors has any."""
 
     name: str
     version: str
@@ -96,7 +96,7 @@ class Rollouts(Cluster):
         most = wanted + rolling["maxSurge"] if rolling else wanted * (not old)
         while sum(pod.version == version for pod in self.pods) < wanted and len(self.pods) < most:
             self.made += 1
-            self.pods.append(Pod(f"tiny-{self.made}", version, "--bad" in self.arguments()))
+            self.pods.append(Pod(f"tiny-{self.made}", version, "--check-tensors" in self.arguments()))
         self.count()
 
     def count(self) -> None:

@@ -84,6 +84,10 @@ def test_only_servers_are_selected() -> None:
             {"accelerator": {"type": "cuda"}},
             {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
         ),
+        (
+            {"rollout": {"surge": "Never"}},
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        ),
         ({"storage": {"claim": {"size": "1Gi"}}}, {"type": "Recreate"}),
         (
             {"storage": {"claim": {"size": "1Gi", "accessModes": ["ReadWriteMany"]}}},

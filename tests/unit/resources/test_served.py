@@ -19,6 +19,7 @@ ALL: dict[str, Any] = {
     "engine": {"contextSize": 8192, "slots": 2, "args": ["--temp", "0"], "env": [{"name": "A", "value": "b"}]},
     "image": "localhost/other:1",
     "replicas": 3,
+    "rollout": {"surge": "Never"},
     "resources": {"limits": {"memory": "8Gi", "cpu": 2}},
     "service": {"type": "NodePort", "port": 80, "annotations": {"a": "b"}},
     "ingress": {"host": "a.b", "className": "c", "path": "/x", "tls": {"secretName": "s"}, "annotations": {"a": "b"}},
