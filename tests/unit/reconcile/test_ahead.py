@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_operator import constants
@@ -174,6 +174,7 @@ def play(cluster: Cluster, name: str, value: Any) -> None:
             cluster.reconcile()
 
 
+@settings(deadline=None)
 @given(steps=st.lists(STEPS, max_size=25))
 def test_any_order_of_events_comes_to_rest_at_what_the_spec_says(steps: list[tuple[str, Any]]) -> None:
     """`Cluster.look` holds the promise at every write."""
