@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_operator.api.sidecar import Facts
@@ -235,6 +235,7 @@ said = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | said, min_size=2, max_size=2), st.booleans())
 def test_whatever_is_said_the_status_holds_together(facts: list[Facts | None], ready: bool) -> None:
     pods = [up("tiny-a"), up("tiny-b") if ready else loading(name="tiny-b")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_operator.api.sidecar import Facts
@@ -97,6 +97,7 @@ json_values = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow
 hostile = st.dictionaries(st.sampled_from([*FACTS, "problem", "ended"]), json_values)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(), hostile.map(said), hostile.map(lambda found: said(FACTS | found))))
 def test_whatever_is_said_facts_are_bounded(answer: bytes) -> None:
     try:
