@@ -6,6 +6,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, Spec, parse
 from llama_operator.config import Config
@@ -14,6 +16,9 @@ from llama_operator.reconcile.plan import Plan, key, plan
 from llama_operator.resources import served as record
 from llama_operator.resources import sources
 from tests.unit.resources.models import CONFIG, raw
+
+ANY_FLAGS = replace(CONFIG, server_builds={})
+"""Of builds that nobody knows here: arguments are only names of versions in these tests."""
 
 Object = dict[str, Any]
 
@@ -39,7 +44,7 @@ class Cluster:
 
     spec: Object
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
-    config: Config = CONFIG
+    config: Config = ANY_FLAGS
     holding: bool = False
 
     def model(self) -> LlamaModel:
@@ -105,7 +110,7 @@ class Cluster:
             deployment["metadata"]["managedFields"] = [owned]
 
     def upgrade(self, image: str) -> None:
-        self.config = type(CONFIG)(stage_image=image, server_images=CONFIG.server_images)
+        self.config = replace(ANY_FLAGS, stage_image=image)
 
     def jobs(self) -> list[Object]:
         return [obj for (kind, _), obj in self.objects.items() if kind == "Job"]
@@ -131,7 +136,7 @@ class Cluster:
         return record.of(self.model(), self.config)
 
 
-def started(available: int = 1, config: Config = CONFIG, **spec: Any) -> Cluster:
+def started(available: int = 1, config: Config = ANY_FLAGS, **spec: Any) -> Cluster:
     """A model whose servers answer, or not yet."""
     cluster = Cluster({"source": source("a"), "storage": CLAIM} | spec, config=config)
     cluster.reconcile()

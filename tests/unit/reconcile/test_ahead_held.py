@@ -181,7 +181,7 @@ def test_the_old_image_is_held_although_the_operator_brings_another() -> None:
 
 
 def test_a_template_that_is_too_large_to_be_told_is_not_held() -> None:
-    cluster = started(engine={"args": ["x" * 65536]})
+    cluster = started(engine={"args": ["--tags", "x" * 65536]})
     assert constants.SERVED not in cluster.deployment()["metadata"]["annotations"]
     cluster.spec["source"] = source("b")
     assert written(cluster) == ["Deployment"]

@@ -122,7 +122,7 @@ specs = st.fixed_dictionaries(
     {
         "replicas": st.integers(0, 3),
         "service": st.fixed_dictionaries({"port": st.sampled_from([80, 8000])}),
-        "engine": st.fixed_dictionaries({"args": st.lists(st.sampled_from(["--a", "--b"]), max_size=2)}),
+        "engine": st.fixed_dictionaries({"args": st.lists(st.sampled_from(["--verbose", "--no-warmup"]), max_size=2)}),
     },
     optional={
         "storage": st.just(STORAGE["storage"]),
