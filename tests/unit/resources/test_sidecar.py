@@ -67,16 +67,16 @@ def test_a_drain_ends_before_the_pod_must(grace: int, seconds: float) -> None:
 
 
 def test_it_has_the_servers_keys_and_none_of_its_variables() -> None:
-    built = sidecar.container(model(engine={"env": [{"name": "LD_PRELOAD", "value": "/x"}]}), "image")
+    closed: dict[str, Any] = {"auth": {"generate": True}}
+    built = sidecar.container(model(engine={"env": [{"name": "LD_PRELOAD", "value": "/x"}]}, **closed), "image")
     assert built["volumeMounts"] == [{"name": "api-keys", "mountPath": "/api-keys", "readOnly": True}]
     assert "env" not in built
-    assert request().key_file == "/api-keys/keys"
+    assert request(**closed).key_file == "/api-keys/keys"
 
 
 def test_without_keys_it_has_no_mount() -> None:
-    open_to_all: dict[str, Any] = {"auth": {"none": True}}
-    assert sidecar.container(model(**open_to_all), "image")["volumeMounts"] == []
-    assert request(**open_to_all).key_file == ""
+    assert sidecar.container(model(), "image")["volumeMounts"] == []
+    assert request().key_file == ""
 
 
 def test_a_path_is_passed_on_as_it_is() -> None:
