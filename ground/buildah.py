@@ -11,7 +11,7 @@ import resource
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ground import bases, packages, paths, shell, store, trust
+from ground import archives, bases, packages, paths, shell, store, trust
 
 PATH_VARIABLE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -31,11 +31,13 @@ def build(ref: str, context: Path, dockerfile: Path, words: Sequence[str], archi
         # buildah allows 1024 open files where nothing is said, too few for Vite, and RUN may not ask for more.
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         command.append(f"--ulimit=nofile={files}:{files}")
-        # The base lends these to every stage; the image that comes out does not have them.
-        command += [f"--unsetenv={name}" for name in variables]
         command += [*timestamp(dockerfile.read_text()), *words]
         shell.run(_buildah(*command, f"--file={dockerfile}", f"--tag={ref}", str(context)), log=log)
-    shell.run(_buildah("push", "--quiet", ref, f"docker-archive:{archive}:{ref}"), log=log)
+        # The base lends its variables to every stage, also to one that is built upon another; the image that comes
+        # out does not have them.
+        traced = folder / "image.tar"
+        shell.run(_buildah("push", "--quiet", ref, f"docker-archive:{traced}:{ref}"), log=log)
+        archives.plain(traced, archive, variables)
     _forget_others(ref, log)
 
 
