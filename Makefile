@@ -39,7 +39,7 @@ check: .venv ## Linters, types, layers
 	@$(UV) run --quiet --frozen ruff check .
 	@$(UV) run --quiet --frozen ruff format --check .
 	@$(UV) run --quiet --frozen mypy operator ground demo hack models tests benchmarks
-	@$(UV) run --quiet --frozen mypy images/llama-server/check_server.py
+	@$(UV) run --quiet --frozen mypy images/llama-server/check_server.py images/llama-server/sbom.py
 	@$(UV) run --quiet --frozen lint-imports
 
 fix: .venv ## Let the linters repair what they can
