@@ -174,10 +174,11 @@ def test_a_model_deleted_and_made_again_gets_children_of_its_own(place: Place, s
     assert place.find(place.service) is None
     place.model(FULL)  # its other children are still there, and belong to the model before
     eventually(lambda: place.get(place.service))
-    for path in (place.claim, place.deployment, place.ingress):
-        uid = place.get(path)["metadata"]["uid"]
-        place.server("DELETE", path)
-        place.let_go(path, uid)
+    for path in place.children:
+        if path != place.service:
+            uid = place.get(path)["metadata"]["uid"]
+            place.server("DELETE", path)
+            place.let_go(path, uid)
     eventually(place.complete)
 
 
