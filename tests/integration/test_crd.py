@@ -100,11 +100,12 @@ def test_defaults_are_filled_in(server: Server) -> None:
     created = create(server, minimal("defaults", ingress={"host": "a.example.com"}))
     assert created["spec"] == {
         "source": {"url": {"url": "http://files/m.gguf"}},
+        "rollout": {"surge": "Auto"},
         "accelerator": {"type": "cpu"},
         "engine": {"mode": "chat", "contextSize": 4096, "slots": 1, "flashAttention": "auto", "webUI": True},
         "ingress": {"host": "a.example.com", "path": "/"},
         "networkPolicy": {"enabled": True},
-        "pod": {},
+        "pod": {"terminationGracePeriodSeconds": 300},
         "replicas": 1,
         "resources": {},
         "service": {"type": "ClusterIP", "port": 8000},

@@ -34,7 +34,7 @@ def answers(watch: Watch, client: Client, request: Request) -> Callable[[str], A
     """What is answered to a path."""
 
     def started() -> Answer:
-        if watch.facts.answered:
+        if watch.has_answered():
             return _words(200, "llama-server has answered a request")
         return _words(503, watch.facts.problem or "llama-server has not answered a request yet")
 

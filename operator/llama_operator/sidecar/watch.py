@@ -69,6 +69,12 @@ class Watch:
             self.serves = True
             self._meet(now)
 
+    def has_answered(self) -> bool:
+        """Whether the server that runs at this moment has answered a request: the last look may have been at the one
+        before it, which the kubelet replaces faster than we look."""
+        found = self._found
+        return self.facts.answered and (found is None or process.main_thread(found.process) is not None)
+
     def _begin(self, found: Found | None) -> None:
         """Another process, of which nothing is known."""
         self._found = found

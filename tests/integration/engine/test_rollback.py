@@ -127,8 +127,10 @@ def test_the_next_version_is_tried(place: Place, start: Start) -> None:
 def test_who_takes_the_mark_away_has_it_tried_again(place: Place, start: Start) -> None:
     serving(place, start)
     try_out(place, BAD)
-    crashes(Pod(place))
+    pod = Pod(place)
+    crashes(pod)
     eventually(lambda: rolled_back(place))
+    place.server("DELETE", pod.path)
     count(place, old=0, new=1, available=1)
     place.server("PATCH", place.deployment, {"metadata": {"annotations": {ROLLED_BACK: None}}})
 
