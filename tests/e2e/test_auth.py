@@ -129,6 +129,9 @@ def test_a_key_is_changed_without_an_outage(
         kubectl("rollout", "status", "deployment/rotated", "-n", server.namespace, "--timeout=180s")
         return str(model.ready(timeout=120)["ingressURL"])
 
+    def alone() -> None:
+        assert len(model.pods()) == 1  # the one before finishes what is in flight, and knows no new key
+
     server.witness.secret("rotated", server.namespace, {"keys": old})
     given = {"apiKeySecretRef": {"name": "rotated", "key": "keys"}}
     model.apply(source=server.source(), ingress=host(model), auth=given)
@@ -137,6 +140,7 @@ def test_a_key_is_changed_without_an_outage(
     asker = _Client(url, old)
     with asker.asking():
         serve_with(old, new)
+        eventually(alone, timeout=60)
         asker.key = new
         serve_with(new)
     measurements["answers_while_a_key_was_changed"] = {str(code): count for code, count in asker.counts.items()}

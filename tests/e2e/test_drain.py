@@ -25,7 +25,7 @@ def test_streams_of_a_deleted_pod_are_finished(
 ) -> None:
     model = new_model("drained")
     source = files_in_cluster.source("endless.gguf")
-    model.apply(source=source, engine={"contextSize": 16384, "slots": SLOTS}, resources=SLOW)
+    model.apply(source=source, engine={"contextSize": 4096, "slots": SLOTS}, resources=SLOW)
     status = model.ready()
     route = ThroughService(status["url"], model.namespace, files_in_cluster.pod())
     pod, events, ended = beside.pod_of(model), list[list[str]](), list[float]()

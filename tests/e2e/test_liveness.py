@@ -17,7 +17,7 @@ from tests.e2e.witness import Model, Object, eventually
 
 pytestmark = pytest.mark.e2e
 
-STREAM: Object = {"prompt": "Hello", "n_predict": 10_000, "stream": True}
+STREAM: Object = {"prompt": "Hello", "n_predict": 3_500, "stream": True}
 SLOW: Object = {"limits": {"cpu": "500m"}, "requests": {"cpu": "10m"}}
 
 
@@ -90,8 +90,8 @@ def test_a_server_that_cannot_answer_gets_no_requests(
 ) -> None:
     """/health says ok: the batch is only too small for any text at all."""
     model = new_model("mute")
-    args = ["--embeddings", "--pooling", "mean", "--batch-size", "4", "--ubatch-size", "4"]
-    model.apply(source=files_in_cluster.source(), engine={"args": args})
+    engine: Object = {"mode": "embedding", "args": ["--pooling", "mean"]}
+    model.apply(source=files_in_cluster.source(), engine=engine | {"batch": {"size": 4, "micro": 4}})
 
     def refused() -> None:
         (pod,) = model.pods()
@@ -106,5 +106,5 @@ def test_a_server_that_cannot_answer_gets_no_requests(
     assert endpoints
     assert not [endpoint for endpoint in endpoints if endpoint["conditions"]["ready"]]
 
-    model.apply(source=files_in_cluster.source(), engine={"args": args[:3]})
+    model.apply(source=files_in_cluster.source(), engine=engine)
     model.ready()

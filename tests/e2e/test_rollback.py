@@ -71,7 +71,11 @@ def test_a_bad_version_is_rolled_back(
     status = model.ready()
     old = {pod["metadata"]["uid"] for pod in model.pods()}
     route = ThroughIngress(status["ingressURL"])
-    eventually(lambda: route("/health"))
+
+    def routed() -> None:
+        assert route("/health").status == 200  # the ingress controller hears of a new host a moment later
+
+    eventually(routed)
     with asking(route) as troubles:
         model.apply(source=files_in_cluster.source(bad.file), **host, **bad.spec)
         told = model.wait("Stalled", "RolledBack", timeout=300)
