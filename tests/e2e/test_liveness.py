@@ -56,7 +56,7 @@ def test_a_sidecar_that_is_killed_takes_no_server_with_it(
     new_model: Callable[[str], Model], files_in_cluster: FileServer, measurements: dict[str, Any]
 ) -> None:
     model = new_model("unwatched")
-    model.apply(source=files_in_cluster.source("endless.gguf"), engine={"contextSize": 32768}, resources=SLOW)
+    model.apply(source=files_in_cluster.source("endless.gguf"), engine={"contextSize": 4096}, resources=SLOW)
     status = model.ready()
     pod, route = beside.pod_of(model), ThroughService(status["url"], model.namespace, files_in_cluster.pod())
     resident, cpu, age = (float(word) for word in pod.run(beside.USES).split())
