@@ -65,6 +65,7 @@ bench-staging: .venv ## Measure the stager against curl and huggingface_hub with
 
 bench-engine: .venv ## Measure the server's image beside Debian's, and what Kubernetes adds; renews docs/benchmarks-engine.md
 	@$(PY) -m benchmarks.engine
+
 bench-memory: .venv ## Predict and measure the memory of models with SERVER=/path/to/llama-server; renews docs/benchmarks-memory.md
 	@$(PY) -m benchmarks.memory --server $(SERVER)
 
