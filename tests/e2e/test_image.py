@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
+from ground import shell
 from ground.paths import STATE
 from ground.shell import CommandError
 from models import tiny_gguf
@@ -115,6 +117,12 @@ def test_has_the_backend_for_other_machines(demo: Container) -> None:
     with Container(demo.image, arguments=("--rpc", "127.0.0.1:9")) as container:
         docker("wait", container.id, timeout=30)
         assert "Failed to connect to 127.0.0.1:9" in container.log()
+
+
+def test_a_stream_leaves_its_connection_open(demo: Container) -> None:
+    """Proxies send the next request over it; llama.cpp's own server closes it without a word (see the Dockerfile)."""
+    script = Path(__file__).with_name("kept_connection.py")
+    assert shell.output([*near(), sys.executable, script, demo.url, "5"], timeout=60).strip() == "5"
 
 
 def test_web_ui_in_a_browser(demo: Container) -> None:
