@@ -130,7 +130,7 @@ def test_a_key_is_changed_without_an_outage(
         return str(model.ready(timeout=120)["ingressURL"])
 
     def alone() -> None:
-        assert len(model.pods()) == 1  # the one before finishes what is in flight, and knows no new key
+        assert len(model.children("Pod")) == 1  # the one before finishes what is in flight, and knows no new key
 
     server.witness.secret("rotated", server.namespace, {"keys": old})
     given = {"apiKeySecretRef": {"name": "rotated", "key": "keys"}}

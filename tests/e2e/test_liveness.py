@@ -94,8 +94,9 @@ def test_a_server_that_cannot_answer_gets_no_requests(
     model.apply(source=files_in_cluster.source(), engine=engine | {"batch": {"size": 4, "micro": 4}})
 
     def refused() -> None:
-        (pod,) = model.pods()
-        found = beside.Pod(model.witness, model.namespace, pod["metadata"]["name"])
+        pods = model.pods()
+        assert len(pods) == 1
+        found = beside.Pod(model.witness, model.namespace, pods[0]["metadata"]["name"])
         assert "running" in found.container("llama-server")["state"]
         assert found.facts().problem == "a first embedding request was answered with HTTP 500"
 

@@ -40,6 +40,8 @@ _UNSEEN = frozenset({"Unknown", "ContainerStatusUnknown"})
 _BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*"(?:: (?:ErrImagePull: )?|$)')
 _NAMED = re.compile(r'(?:pulling|unpack) image "([^"]+)"')
 _RPC = re.compile(r"rpc error: code = \w+ desc = ")
+_USAGE = "\n\nusage:\n"
+"""What llama-server prints after a complaint about a flag (common/arg.cpp): all that the flag takes."""
 _TAIL = 500
 """Characters of a container's last words: with the advice after them, they fit into the note of an Event."""
 
@@ -93,8 +95,8 @@ def sidecar_failure(terminated: Object, pod: str) -> Finding:
 
 
 def last_words(terminated: Object) -> str:
-    """The end of the log, as `: …`, where there is one."""
-    tail = str(terminated.get("message", "")).strip()[-_TAIL:]
+    """The end of the log, or of what was said before the usage of a flag, as `: …`, where there is one."""
+    tail = str(terminated.get("message", "")).partition(_USAGE)[0].strip()[-_TAIL:]
     return f": {tail}" if tail else ""
 
 

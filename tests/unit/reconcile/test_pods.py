@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llama_operator.api.conditions import STAGING_FAILURES, Reason
-from llama_operator.reconcile import pods
+from llama_operator.reconcile import containers, pods
 from llama_operator.reconcile.evidence import Suspect
 from llama_operator.reconcile.finding import Finding
 from tests.unit.reconcile.objects import (
@@ -397,3 +397,9 @@ def test_evidence_counts_only_as_long_as_it_is_needed() -> None:
 )
 def test_what_is_tried_again_and_again_is_told_in_the_same_words(one: Object, another: Object) -> None:
     assert pods.serving(one, [], {}) == pods.serving(another, [], {})
+
+
+def test_what_a_flag_takes_is_not_told_instead_of_the_complaint() -> None:
+    complaint, usage = 'error while handling argument "--x": no such file', "y" * 900
+    words = containers.last_words({"message": f"{complaint}\n\nusage:\n{usage}\n\nto show complete usage, run with -h"})
+    assert words == f": {complaint}"
