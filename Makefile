@@ -34,12 +34,12 @@ images: .venv ## Build the operator's and the server's image
 	@$(PY) -m ground build operator llama-server
 
 ##@ Work on it
-.PHONY: check fix test test-unit test-integration test-e2e bench-control-plane bench-staging generate
+.PHONY: check fix test test-unit test-integration test-e2e bench-control-plane bench-staging bench-engine bench-memory generate
 check: .venv ## Linters, types, layers
 	@$(UV) run --quiet --frozen ruff check .
 	@$(UV) run --quiet --frozen ruff format --check .
 	@$(UV) run --quiet --frozen mypy operator ground demo hack models tests benchmarks
-	@$(UV) run --quiet --frozen mypy images/llama-server/check_server.py
+	@$(UV) run --quiet --frozen mypy images/llama-server/check_server.py images/llama-server/sbom.py
 	@$(UV) run --quiet --frozen lint-imports
 
 fix: .venv ## Let the linters repair what they can
@@ -62,6 +62,12 @@ bench-control-plane: .venv ## Measure the operator at 1,000 and 5,000 models; ab
 
 bench-staging: .venv ## Measure the stager against curl and huggingface_hub with 1 GiB; renews docs/benchmarks-staging.md
 	@$(UV) run --quiet --frozen --group bench python -m benchmarks.staging
+
+bench-engine: .venv ## Measure the server's image beside Debian's, and what Kubernetes adds; renews docs/benchmarks-engine.md
+	@$(PY) -m benchmarks.engine
+
+bench-memory: .venv ## Predict and measure the memory of models with SERVER=/path/to/llama-server; renews docs/benchmarks-memory.md
+	@$(PY) -m benchmarks.memory --server $(SERVER)
 
 generate: .venv ## Derived files: API docs, the chart's copy of the CRD, the chart's README
 	@for script in hack/*.py; do $(PY) $$script || exit 1; done

@@ -72,25 +72,28 @@ def _run(choice: model.Choice, timeout: float, watch: Stopwatch) -> None:
 
 
 def _ask(choice: model.Choice) -> None:
+    key = chat.api_key(choice.name, NAMESPACE)
     port = choice.manifest["spec"].get("service", {}).get("port", 8000)
     with chat.port_forward(choice.name, NAMESPACE, port) as local:
-        answer = chat.ask(f"http://127.0.0.1:{local}")
+        answer = chat.ask(f"http://127.0.0.1:{local}", key)
     print(f"  through the Service (kubectl port-forward service/{choice.name}):\n    {answer}")
     outside = chat.ingress_port()
-    answer = chat.ask(f"http://127.0.0.1:{outside}", host=f"{choice.host}:{outside}")
+    answer = chat.ask(f"http://127.0.0.1:{outside}", key, host=f"{choice.host}:{outside}")
     print(f"  through the Ingress (http://{choice.host}:{outside}):\n    {answer}")
 
 
 def _next_steps(choice: model.Choice) -> None:
     address = f"http://{choice.host}:{chat.ingress_port()}"
+    secret = f"kubectl get secret {choice.name}-api-key -o jsonpath={{.data.key}} | base64 -d"
     question = '{"messages": [{"role": "user", "content": "Hello"}]}'
     print(f"""
 What to try next
   eval "$(.venv/bin/python -m ground env)"      kubectl and helm for this cluster
   kubectl get llama                             all models
   kubectl describe llama {choice.name:<22} conditions and events of this one
-  {address + "/":<45} llama-server's web UI, in your browser
-  curl {address}/v1/chat/completions -d '{question}'
+  {address + "/":<45} llama-server's web UI, in your browser (Settings: API key)
+  KEY=$({secret})
+  curl {address}/v1/chat/completions -H "Authorization: Bearer $KEY" -d '{question}'
   make cluster-down                             removes the cluster and everything that belongs to it""")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import threading
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from demo.cluster import StepError, environment
+from demo.cluster import StepError, environment, kubectl
 from ground.paths import BIN
 
 QUESTION = {"messages": [{"role": "user", "content": "Hello, who are you?"}], "max_tokens": 64}
@@ -24,13 +25,19 @@ def ingress_port() -> int:
     return int(os.environ.get("INGRESS_PORT", "8080"))
 
 
-def ask(address: str, host: str | None = None) -> str:
+def api_key(name: str, namespace: str) -> str:
+    """What the operator has generated for this model."""
+    secret = kubectl("get", "secret", f"{name}-api-key", "-n", namespace, "-o", "jsonpath={.data.key}")
+    return base64.b64decode(secret).decode()
+
+
+def ask(address: str, key: str, host: str | None = None) -> str:
     """The answer of the server at `address`; `host` is the name in the request if `address` is only an IP.
 
     Raises StepError when there is none within 30 s.
     """
     deadline = time.monotonic() + PATIENCE
-    headers = {"Host": host} if host else {}
+    headers = {"Authorization": f"Bearer {key}"} | ({"Host": host} if host else {})
     # A proxy of the environment knows nothing about loopback addresses.
     with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
         while True:

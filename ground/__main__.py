@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     add("down", "remove the cluster and all that belongs to it", lambda _: up.down())
     build = add("build", "build images; prints their references", _build)
     build.add_argument("name", nargs="+", choices=list(images.RECIPES))
+    build.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE", help="as of docker build")
     load = add("load", "put images into the cluster", lambda a: loading.load(a.image))
     load.add_argument("image", nargs="+", help="reference of an image, or file of a docker-archive")
     add("env", "print the shell lines that make kubectl and helm use this cluster", lambda _: _env())
@@ -57,7 +58,7 @@ def _count(text: str) -> int:
 
 def _build(arguments: argparse.Namespace) -> None:
     for name in arguments.name:
-        print(images.build(name)[0])
+        print(images.build(name, arguments.build_arg)[0])
 
 
 def _env() -> None:

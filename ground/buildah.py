@@ -6,19 +6,21 @@ becomes of it, no mount is left.
 """
 
 import os
+import re
 import resource
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ground import bases, packages, paths, shell, store, trust
+from ground import archives, bases, packages, paths, shell, store, trust
 
 PATH_VARIABLE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def build(ref: str, context: Path, dockerfile: Path, target: str | None, archive: Path, log: Path) -> None:
+def build(ref: str, context: Path, dockerfile: Path, words: Sequence[str], archive: Path, log: Path) -> None:
     """Build `dockerfile` over the folder `context` and write the image `ref` to `archive` (docker-archive).
 
-    The only base that a FROM can name is bases.REF. Raises CommandError with the end of the build's log.
+    `words` are further options, those that `docker build` has, too. The only base that a FROM can name is bases.REF.
+    Raises CommandError with the end of the build's log.
     """
     packages.require("buildah", "unshare")
     with store.scratch("trust") as folder:
@@ -29,12 +31,19 @@ def build(ref: str, context: Path, dockerfile: Path, target: str | None, archive
         # buildah allows 1024 open files where nothing is said, too few for Vite, and RUN may not ask for more.
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         command.append(f"--ulimit=nofile={files}:{files}")
-        # The base lends these to every stage; the image that comes out does not have them.
-        command += [f"--unsetenv={name}" for name in variables]
-        command += [f"--target={target}"] if target else []
+        command += [*timestamp(dockerfile.read_text()), *words]
         shell.run(_buildah(*command, f"--file={dockerfile}", f"--tag={ref}", str(context)), log=log)
-    shell.run(_buildah("push", "--quiet", ref, f"docker-archive:{archive}:{ref}"), log=log)
+        # The base lends its variables to every stage, also to one that is built upon another; the image that comes
+        # out does not have them.
+        traced = folder / "image.tar"
+        shell.run(_buildah("push", "--quiet", ref, f"docker-archive:{traced}:{ref}"), log=log)
+        archives.plain(traced, archive, variables)
     _forget_others(ref, log)
+
+
+def timestamp(dockerfile: str) -> list[str]:
+    """The option that gives all layers and files one time, where the Dockerfile names it as BuildKit would have it."""
+    return [f"--timestamp={seconds}" for seconds in re.findall(r"^ARG SOURCE_DATE_EPOCH=(\d+)$", dockerfile, re.M)]
 
 
 def _forget_others(ref: str, log: Path) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,18 @@ RECIPES = {
     "llama-server-demo": Recipe(
         "localhost/llama-server-demo", "images/llama-server/Dockerfile", "images/llama-server", "demo"
     ),
+    "llama-server-cuda": Recipe(
+        "localhost/llama-server-cuda", "images/llama-server/Dockerfile", "images/llama-server", "cuda"
+    ),
 }
 
 
-def build(name: str) -> tuple[str, Path]:
+def build(name: str, arguments: Sequence[str] = ()) -> tuple[str, Path]:
     """Build an image, unless it is there: its reference and its docker-archive.
 
-    The tag is `dev-` and 12 hex digits of the context's and the Dockerfile's SHA-256, so a changed image always
-    has another name. Raises GroundError for a name that is not in RECIPES, CommandError when the build fails.
+    `arguments` are NAME=VALUE for the Dockerfile's ARGs. The tag is `dev-` and 12 hex digits of the SHA-256 of all
+    that the build is given, so a changed image always has another name. Raises GroundError for a name that is not in
+    RECIPES, CommandError when the build fails.
     """
     if name not in RECIPES:
         raise shell.GroundError(f"no image {name!r}; there are {', '.join(RECIPES)}")
@@ -40,13 +45,13 @@ def build(name: str) -> tuple[str, Path]:
     dockerfile = paths.REPO / recipe.dockerfile
     with store.scratch("context") as folder:
         context.lay_out(paths.REPO / recipe.context, _rules(dockerfile, paths.REPO / recipe.context), folder)
-        tag = f"dev-{paths.content_key(folder, dockerfile, extra=[recipe.target or ''])[:12]}"
+        tag = f"dev-{paths.content_key(folder, dockerfile, extra=[recipe.target or '', *arguments])[:12]}"
         ref = f"{recipe.repository}:{tag}"
         archive = paths.CACHE / "images" / f"{name}-{tag}-{bases.key()[:8]}.tar"
         # Targets of one Dockerfile share stages: built at the same time, both would compile the same.
         with store.lock(f"image-{dockerfile.parent.name}"):
             if not archive.exists():
-                _build(name, ref, folder, dockerfile, archive)
+                _build(name, ref, folder, dockerfile, arguments, archive)
     store.forget_old(archive.parent, f"{name}-dev-*.tar")
     return ref, archive
 
@@ -73,14 +78,15 @@ def archive(name: str) -> Path:
     return target
 
 
-def _build(name: str, ref: str, folder: Path, dockerfile: Path, archive: Path) -> None:
+def _build(name: str, ref: str, folder: Path, dockerfile: Path, arguments: Sequence[str], archive: Path) -> None:
     log = paths.LOGS / f"image-{name}.log"
-    target = RECIPES[name].target
+    words = [f"--build-arg={argument}" for argument in arguments]
+    words += [f"--target={target}"] if (target := RECIPES[name].target) else []
     with shell.step(f"build {ref}"), store.publish(archive) as partial:
         if _docker_has_base():
-            _docker_build(ref, folder, dockerfile, target, partial, log)
+            _docker_build(ref, folder, dockerfile, words, partial, log)
         else:
-            buildah.build(ref, folder, dockerfile, target, partial, log)
+            buildah.build(ref, folder, dockerfile, words, partial, log)
 
 
 def _docker_has_base() -> bool:
@@ -91,10 +97,8 @@ def _docker_has_base() -> bool:
     return have or shell.succeeds(["docker", "pull", "--quiet", bases.REF], timeout=120)
 
 
-def _docker_build(ref: str, folder: Path, dockerfile: Path, target: str | None, archive: Path, log: Path) -> None:
-    command: list[str | Path] = ["docker", "build", "--file", dockerfile, "--tag", ref]
-    command += ["--target", target] if target else []
-    shell.run([*command, folder], log=log)
+def _docker_build(ref: str, folder: Path, dockerfile: Path, words: Sequence[str], archive: Path, log: Path) -> None:
+    shell.run(["docker", "build", "--file", dockerfile, "--tag", ref, *words, folder], log=log)
     shell.run(["docker", "save", "--output", archive, ref], log=log)
 
 

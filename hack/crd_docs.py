@@ -109,7 +109,7 @@ def row(name: str, schema: Schema, required: bool, places: Places) -> str:
 
 def kind(schema: Schema) -> str:
     if schema.get("x-kubernetes-int-or-string"):
-        return "quantity"
+        return "integer or string" if "maximum" in schema else "quantity"
     if "items" in schema:
         return f"list of {kind(schema['items'])}"
     if "additionalProperties" in schema:
@@ -132,6 +132,8 @@ def limits(schema: Schema) -> list[str]:
 
 
 def shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{', '.join(map(str, value))}`" if isinstance(value, list) else f"`{value}`"
 
 

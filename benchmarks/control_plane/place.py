@@ -167,6 +167,7 @@ def model(name: str) -> dict[str, Any]:
             "engine": {"contextSize": 4096, "slots": 2},
             "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
             "ingress": {"host": f"{name}.example.com"},
+            "auth": {"none": True},  # a Secret cannot be watched by who may not read it
         },
     }
 

@@ -22,8 +22,8 @@ PACE_SECONDS = 0.25
 """Between two changes at rest: slower than everybody's rate limit."""
 SETTLED_SECONDS = 35.0
 """From its start until the operator has made the lists that belong to it."""
-WRITES_PER_MODEL = 5
-"""Four children and a status: the least that there can be."""
+WRITES_PER_MODEL = 7
+"""Six children and a status: the least that there can be."""
 LEASE = f"{NAMESPACE}/llama-operator"
 
 

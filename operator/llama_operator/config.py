@@ -9,12 +9,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from llama_operator.flags import table
+
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 LeaseName = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9.-]+/[a-z0-9.-]+)?$")]
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _IMAGE_PREFIX = "SERVER_IMAGE_"
+_BUILD_PREFIX = "SERVER_BUILD_"
 
 
 class ConfigError(Exception):
@@ -25,11 +28,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of one operator process. `read` names the environment variable of each.
 
     `stage_image` runs the stager, so it is the operator's own image. `server_images` is by accelerator type; a type
-    without an image needs `spec.image`. No `namespaces` means the whole cluster.
+    without an image needs `spec.image`. `server_builds` says which build of llama.cpp is in them, for those whose flags
+    are known (`llama_operator.flags`). No `namespaces` means the whole cluster.
     """
 
     stage_image: Annotated[str, msgspec.Meta(min_length=1)]
     server_images: dict[str, str] = {}
+    server_builds: dict[str, str] = {}
     namespaces: tuple[str, ...] = ()
     lease: LeaseName = ""
     """`namespace/name` of the Lease by which replicas find their leader; empty: this process is the only one."""
@@ -47,6 +52,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Folders of nodes that LlamaModels may use as a cache; none by default, for they are no business of tenants."""
     log_format: Literal["json", "text"] = "json"
 
+    @property
+    def namespace(self) -> str:
+        """Where the operator runs, which is where its Lease is; empty without one."""
+        return self.lease.partition("/")[0]
+
 
 def read(env: Mapping[str, str]) -> Config:
     """Read the configuration from environment variables; an empty variable counts as absent.
@@ -56,17 +66,31 @@ def read(env: Mapping[str, str]) -> Config:
     given = {name: value.strip() for name, value in env.items() if value.strip()}
     if "STAGE_IMAGE" not in given:
         raise ConfigError("STAGE_IMAGE is not set: the image of the init container that stages model files")
-    images = {
-        name.removeprefix(_IMAGE_PREFIX).lower(): image
-        for name, image in given.items()
-        if name.startswith(_IMAGE_PREFIX)
+    fields: dict[str, Any] = {
+        "server_images": _by_accelerator(given, _IMAGE_PREFIX),
+        "server_builds": _builds(given),
+        "namespaces": _namespaces(given.get("WATCH_NAMESPACES", "")),
     }
-    fields: dict[str, Any] = {"server_images": images, "namespaces": _namespaces(given.get("WATCH_NAMESPACES", ""))}
     fields["node_paths"] = _node_paths(given.get("NODE_PATHS", ""))
     for field in Config.__struct_fields__:
         if field not in fields and field.upper() in given:
             fields[field] = _value(field, given[field.upper()])
     return msgspec.convert(fields, Config)
+
+
+def _by_accelerator(given: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {name.removeprefix(prefix).lower(): text for name, text in given.items() if name.startswith(prefix)}
+
+
+def _builds(given: Mapping[str, str]) -> dict[str, str]:
+    found, known = _by_accelerator(given, _BUILD_PREFIX), table.builds()
+    for accelerator, build in found.items():
+        if build not in known:
+            raise ConfigError(
+                f"{_BUILD_PREFIX}{accelerator.upper()}: the flags of build {build!r} are not known, only those of "
+                f"{', '.join(known)}; leave it out for an image of another build"
+            )
+    return found
 
 
 def _parts(text: str) -> tuple[str, ...]:

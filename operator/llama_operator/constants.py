@@ -24,11 +24,16 @@ COLLECTOR = "collector"
 # On a Deployment: what its pod template was made from (resources.served).
 SERVED = f"{GROUP}/served"
 
+# On a Deployment: what to return to while a newer version is on trial, and what was rolled back, and why
+# (reconcile.rollback).
+FALLBACK = f"{GROUP}/fallback"
+ROLLED_BACK = f"{GROUP}/rolled-back"
+
 # On a Job: the sources that it stages (resources.sources).
 SOURCES = f"{GROUP}/sources"
 
 # On pod templates: names of the links on the volume that the pods use, with blanks between them. They are in use as
-# long as a pod with them exists.
+# long as a pod with them exists. On a Deployment itself: those of its fallback.
 FILES = f"{GROUP}/files"
 
 # Hash of the desired object as it was last applied: tells that something was taken out of it.

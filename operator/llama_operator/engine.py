@@ -18,9 +18,10 @@ from llama_operator.lease import Lease
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
-from llama_operator.reconcile.progress import Progresses
+from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
+from llama_operator.reconcile.respondents import after_facts, after_progress
 from llama_operator.runtime import http
 from llama_operator.runtime.ask import Asker
 from llama_operator.runtime.cache import Cache, Key
@@ -62,13 +63,15 @@ class Engine:
             transient=errors.Retryable,
         )
         self._asker = Asker()
-        self._progresses = Progresses(ask=self._asker, wake=self.queue.add)
+        self._progresses = Questions(ask=self._asker.progress, pause=after_progress, wake=self.queue.add)
+        self._facts = Questions(ask=self._asker.facts, pause=after_facts, wake=self.queue.add)
         self._reconciler = Reconciler(
             config=config,
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=config.resync_seconds),
             inquiry=Inquiry(cache=self.cache, client=client),
             progresses=self._progresses,
+            facts=self._facts,
             collector=Collector(config=config, cache=self.cache, client=client),
             reporter=Reporter(cache=self.cache, client=client),
         )
@@ -92,6 +95,7 @@ class Engine:
                 await server.cleanup()
         finally:
             await self._progresses.close()
+            await self._facts.close()
             await self._asker.close()
             await self._client.close()
 

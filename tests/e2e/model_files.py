@@ -23,9 +23,13 @@ def make(folder: Path) -> dict[str, bytes]:
     """Content by file name; together they fit into one ConfigMap (1 MiB)."""
     tiny_gguf.write(folder / "tiny.gguf")
     tiny_gguf.write(folder / "other.gguf", reply=OTHER_REPLY, name=OTHER_NAME)
+    tiny_gguf.write(folder / "endless.gguf", endless=True)
     _split(folder / "tiny.gguf", folder / "split.gguf")
     _adapter(folder / "adapter.gguf")
-    files = {name: (folder / name).read_bytes() for name in ("tiny.gguf", "other.gguf", "adapter.gguf", *PARTS)}
+    files = {
+        name: (folder / name).read_bytes()
+        for name in ("tiny.gguf", "other.gguf", "endless.gguf", "adapter.gguf", *PARTS)
+    }
     whole = files["tiny.gguf"]
     return files | {
         "truncated.gguf": whole[: len(whole) * 6 // 10],

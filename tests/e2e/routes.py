@@ -64,15 +64,17 @@ class ThroughService:
 
 @dataclass(frozen=True)
 class ThroughIngress:
-    """From this machine, through the ingress controller; `url` is what status.ingressURL says."""
+    """From this machine, through the ingress controller; `url` is what status.ingressURL says, `key` an API key."""
 
     url: str
+    key: str = ""
 
     def __call__(self, path: str, body: object = None) -> Answer:
         address = httpx.URL(self.url + path)
         here = address.copy_with(host="127.0.0.1", port=chat.ingress_port())
         method = "GET" if body is None else "POST"
         headers = {"Host": f"{address.host}:{chat.ingress_port()}"}
+        headers |= {"Authorization": f"Bearer {self.key}"} if self.key else {}
         with httpx.Client(trust_env=False, timeout=30) as client:
             try:
                 answer = client.request(method, here, json=body, headers=headers)

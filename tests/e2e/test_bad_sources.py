@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 WRONG = "0" * 64
 HUB = {"repo": "private/model", "file": "tiny.gguf"}
-NAMES = ("digest", "absent", "truncated", "page", "no-token", "quantization", "projector", "adapter")
+NAMES = ("digest", "absent", "truncated", "page", "no-token", "quantization", "projector", "adapter", "memory")
 
 
 def _specs(server: FileServer) -> dict[str, tuple[Object, str, str]]:
@@ -38,6 +38,11 @@ def _specs(server: FileServer) -> dict[str, tuple[Object, str, str]]:
             {"source": good, "adapters": [adapter]},
             "InvalidSource",
             "spec.adapters[0].source: holds a model",
+        ),
+        "memory": (
+            {"source": good, "resources": {"limits": {"memory": "20Mi"}}},
+            "MemoryTooSmall",
+            "and the limit is 20.0 MiB; raise the limit to ",
         ),
     }
 

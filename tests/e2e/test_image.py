@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
+from ground import shell
 from ground.paths import STATE
 from ground.shell import CommandError
 from models import tiny_gguf
 from models.tiny_gguf import REPLY
+from tests import certificates
 from tests.e2e import browser, server_check
 from tests.e2e.container import Container, docker, loaded, near, running_engine
 from tests.e2e.routes import NoAnswerError
@@ -96,6 +100,29 @@ def test_serves_behind_a_prefix_to_those_who_have_the_key(demo: Container, tmp_p
     with Container(demo.image, ("--env=LLAMA_API_KEY=sesame",), ("--api-prefix", "/teams/llm")) as container:
         server_check.here(f"{container.url}/teams/llm", "--api-key-file", str(key), near=near())
         assert container("/teams/llm/v1/models").status == 401
+
+
+def test_serves_by_tls(demo: Container, folder: Path) -> None:
+    made = certificates.make(folder, "tls", "IP:127.0.0.1")
+    made.key.chmod(0o644)  # the server is another user
+    options = [f"--mount=type=bind,source={folder},target=/tls,readonly"]
+    words = ("--ssl-cert-file", "/tls/tls.crt", "--ssl-key-file", "/tls/tls.key")
+    with Container(demo.image, tuple(options), words) as container:
+        url = container.url.replace("http://", "https://")
+        server_check.here(url, "--ca", str(made.crt), near=near())
+        docker("exec", container.id, "/app/healthcheck")
+
+
+def test_has_the_backend_for_other_machines(demo: Container) -> None:
+    with Container(demo.image, arguments=("--rpc", "127.0.0.1:9")) as container:
+        docker("wait", container.id, timeout=30)
+        assert "Failed to connect to 127.0.0.1:9" in container.log()
+
+
+def test_a_stream_leaves_its_connection_open(demo: Container) -> None:
+    """Proxies send the next request over it; llama.cpp's own server closes it without a word (see the Dockerfile)."""
+    script = Path(__file__).with_name("kept_connection.py")
+    assert shell.output([*near(), sys.executable, script, demo.url, "5"], timeout=60).strip() == "5"
 
 
 def test_web_ui_in_a_browser(demo: Container) -> None:
@@ -190,11 +217,26 @@ def test_sigterm_while_loading_ends_it(server_image: str, folder: Path) -> None:
         assert container.stop(GRACE) == 143, "128 + SIGTERM, passed on by tini"
 
 
+def test_bill_of_materials(demo: Container) -> None:
+    bill = json.loads(docker("exec", demo.id, "cat", "/app/sbom.spdx.json"))
+    told = {one["externalRefs"][0]["referenceLocator"] for one in bill["packages"] if "externalRefs" in one}
+    installed = docker("exec", demo.id, "dpkg-query", "--show", "--showformat=${Package}@${Version}\\n").splitlines()
+    debian = {unquote(one).removeprefix("pkg:deb/debian/").partition("?")[0] for one in told if "pkg:deb/" in one}
+    assert debian == set(installed)
+    assert "pkg:github/ggml-org/llama.cpp@0c1e57098" in told
+    assert [one for one in told if one.startswith("pkg:npm/svelte@")], "what the web UI is made with"
+    assert not [one for one in told if one.startswith("pkg:npm/eslint@")], "what looks at its source only"
+
+
 def test_what_the_image_says_of_itself(demo: Container) -> None:
     config = json.loads(docker("image", "inspect", demo.image))[0]["Config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["/usr/bin/tini", "--", "/app/llama-server"]
     assert config["ExposedPorts"] == {"8000/tcp": {}}
-    assert config["Labels"]["org.opencontainers.image.licenses"] == "MIT"
+    labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
+    assert labels["licenses"] == "MIT"
+    assert labels["revision"] == "0c1e57098"
+    assert labels["base.name"] == "docker.io/library/debian:trixie-slim"
+    assert labels.keys() >= {"title", "description", "version", "created", "source", "url", "documentation", "vendor"}
     names = {variable.partition("=")[0] for variable in config["Env"]}
     assert names == {"PATH", "LLAMA_ARG_HOST", "LLAMA_ARG_PORT", "LLAMA_ARG_MODEL"}, "a trace of the build machine?"

@@ -65,15 +65,15 @@ PROBLEMS = {
     ),
     "flag": Problem(
         "ServerCrashed",
-        "--there-is-no-such-flag",
+        'handling argument "--pooling"',
         "correct spec.engine.args",
-        {"engine": {"args": ["--there-is-no-such-flag"]}},
+        {"engine": {"args": ["--pooling", "there-is-no-such-pooling"]}},
     ),
     "secret": Problem(
         "ContainerConfigInvalid",
         f'secret "{NOBODY}" not found',
         "create what it names",
-        {"engine": {"env": [{"name": "LLAMA_API_KEY", "valueFrom": {"secretKeyRef": {"name": NOBODY, "key": "k"}}}]}},
+        {"engine": {"env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": NOBODY, "key": "k"}}}]}},
     ),
     "class": Problem(
         "VolumePending",
@@ -228,7 +228,7 @@ def test_a_failing_new_version_leaves_the_old_one_serving(
     model = new_model("half-rolled")
     model.apply(source=files_in_cluster.source())
     model.ready()
-    model.apply(source=files_in_cluster.source(), engine={"args": ["--there-is-no-such-flag"]})
+    model.apply(source=files_in_cluster.source(), engine={"args": ["--pooling", "there-is-no-such-pooling"]})
     ready = model.wait("Ready", "ServerCrashed")
     assert ready["status"] == "False"
     assert model.condition("Available")["status"] == "True"

@@ -74,6 +74,18 @@ def taken(name: str, namespace: str) -> list[Object]:
                 "defaultBackend": {"service": {"name": "none", "port": {"number": 1}}},
             },
         },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": meta,
+            "spec": {"podSelector": {"matchLabels": other}},
+        },
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": meta,
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": other}},
+        },
     ]
 
 
@@ -121,12 +133,14 @@ def test_each_right_is_used_and_none_is_missing(
     prefetched.wait("Ready", "ScaledToZero", timeout=120)
     prefetched.apply(**spec | {"replicas": 1})
 
-    # One that gives its Ingress up again, and whose volume never comes.
+    # One that gives its Ingress and its NetworkPolicy up again, and whose volume never comes.
     model = new_model("exposed")
     waiting = {"claim": {"size": "10Mi", "storageClassName": "none"}}
     model.apply(source=files_in_cluster.source(), storage=waiting, ingress={"host": host, "className": "none"})
     model.wait("Exposed", "IngressPending")
-    model.apply(source=files_in_cluster.source(), storage=waiting)
+    model.apply(
+        source=files_in_cluster.source(), storage=waiting, networkPolicy={"enabled": False}, auth={"generate": True}
+    )
     model.wait("Exposed", "Exposed")
 
     def used() -> None:

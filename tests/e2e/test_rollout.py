@@ -81,9 +81,13 @@ def test_a_deleted_model_leaves_nothing(new_model: Callable[[str], Model], files
         source=files_in_cluster.source(),
         storage={"claim": {"size": "10Mi"}},
         ingress={"host": f"deleted-{model.namespace}.{HOST_DOMAIN}"},
+        auth={"generate": True},
     )
     model.ready(timeout=120)
-    kinds = ("Deployment", "ReplicaSet", "Pod", "Service", "EndpointSlice", "Ingress", "PersistentVolumeClaim")
+    kinds = (
+        *("Deployment", "ReplicaSet", "Pod", "Service", "EndpointSlice", "Ingress", "PersistentVolumeClaim"),
+        *("NetworkPolicy", "PodDisruptionBudget", "Secret"),
+    )
     for kind in kinds:
         assert model.children(kind), f"{kind} is found by the label while the model lives"
     model.delete()

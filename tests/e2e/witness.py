@@ -25,6 +25,8 @@ API_VERSIONS = {
     "ClusterRole": "rbac.authorization.k8s.io/v1",
     "Role": "rbac.authorization.k8s.io/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
 }
 """Of the kinds that are not in the core group."""
 
@@ -129,13 +131,13 @@ class Model:
         return found
 
     def apply(self, **spec: Any) -> Object:
-        """Make its spec this one."""
+        """Make its spec this one. Everybody may ask the model, unless `auth` says otherwise."""
         return self.witness.apply(
             {
                 "apiVersion": API_VERSIONS["LlamaModel"],
                 "kind": "LlamaModel",
                 "metadata": {"name": self.name, "namespace": self.namespace},
-                "spec": spec,
+                "spec": {"auth": {"none": True}} | spec,
             }
         )
 

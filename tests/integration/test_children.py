@@ -28,7 +28,12 @@ COLLECTIONS = {
     "Service": f"/api/v1/namespaces/{NAMESPACE}/services",
     "Ingress": f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses",
     "Job": f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs",
+    "NetworkPolicy": f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies",
+    "PodDisruptionBudget": f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets",
+    "Secret": f"/api/v1/namespaces/{NAMESPACE}/secrets",
 }
+KEPT = {"PersistentVolumeClaim", "Secret"}
+"""Once made they stay, whatever the spec says."""
 NOTHING = Plan([], [])
 
 
@@ -136,8 +141,8 @@ def test_one_model_through_all_examples(server: Server) -> None:
         assert plan(children, observe(server, "changing")) == NOTHING, path.stem
         found = {obj["kind"]: obj for obj in observe(server, "changing") if "deletionTimestamp" not in obj["metadata"]}
         wanted_kinds = {child["kind"] for child in children}
-        assert found.keys() - {"PersistentVolumeClaim"} == wanted_kinds - {"PersistentVolumeClaim"}, path.stem
-        assert found.keys() >= wanted_kinds, path.stem  # a claim once made stays: the spec cannot give it up
+        assert found.keys() - KEPT == wanted_kinds - KEPT, path.stem
+        assert found.keys() >= wanted_kinds, path.stem
         pod = found["Deployment"]["spec"]["template"]["spec"]
         wanted = next(child for child in children if child["kind"] == "Deployment")["spec"]["template"]["spec"]
         for field in ("nodeSelector", "tolerations", "affinity", "priorityClassName", "runtimeClassName"):

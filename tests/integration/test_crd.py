@@ -100,10 +100,12 @@ def test_defaults_are_filled_in(server: Server) -> None:
     created = create(server, minimal("defaults", ingress={"host": "a.example.com"}))
     assert created["spec"] == {
         "source": {"url": {"url": "http://files/m.gguf"}},
+        "rollout": {"surge": "Auto"},
         "accelerator": {"type": "cpu"},
-        "engine": {"contextSize": 4096, "slots": 1},
+        "engine": {"mode": "chat", "contextSize": 4096, "slots": 1, "flashAttention": "auto", "webUI": True},
         "ingress": {"host": "a.example.com", "path": "/"},
-        "pod": {},
+        "networkPolicy": {"enabled": True},
+        "pod": {"terminationGracePeriodSeconds": 300},
         "replicas": 1,
         "resources": {},
         "service": {"type": "ClusterIP", "port": 8000},
@@ -152,6 +154,24 @@ def test_sources_that_are_accepted_everywhere(server: Server, source: Object) ->
 def test_quotas(server: Server, quota: int | str) -> None:
     model = minimal("quota", storage={"cache": {"nodePath": "/var/lib/llama-models", "quota": quota}})
     assert create(server, model, dry_run=True)["spec"]["storage"]["cache"]["quota"] == quota
+
+
+@pytest.mark.parametrize("layers", [0, 33, "auto", "all"])
+def test_layers_of_an_accelerator(server: Server, layers: int | str) -> None:
+    model = minimal("layers", accelerator={"type": "cuda"}, engine={"gpuLayers": layers})
+    assert create(server, model, dry_run=True)["spec"]["engine"]["gpuLayers"] == layers
+
+
+def test_defaults_of_the_engines_settings(server: Server) -> None:
+    given: Object = {"kvCache": {}, "reasoning": {}, "split": {}}
+    engine = create(server, minimal("settings", accelerator={"type": "cuda"}, engine=given), dry_run=True)["spec"][
+        "engine"
+    ]
+    assert {name: engine[name] for name in given} == {
+        "kvCache": {"keys": "f16", "values": "f16"},
+        "reasoning": {"mode": "auto", "format": "auto"},
+        "split": {"mode": "layer"},
+    }
 
 
 def test_scale_subresource(server: Server) -> None:
@@ -206,6 +226,7 @@ def test_printer_columns(server: Server) -> None:
         "readyReplicas": 0,
         "url": "http://printed",
         "model": {"name": "Tiny", "summary": "llama 7.2B Q4_K_M"},
+        "served": {"contextSize": 4096, "build": "b11669-Debian"},
     }
     server("PATCH", f"{MODELS}/printed/status", {"status": status})
     table = server("GET", f"{MODELS}/printed", accept="application/json;as=Table;v=v1;g=meta.k8s.io")
@@ -221,6 +242,8 @@ def test_printer_columns(server: Server) -> None:
         "Model": "llama 7.2B Q4_K_M",
         "URL": "http://printed",
         "Title": "Tiny",
+        "Context": 4096,
+        "Build": "b11669-Debian",
         "Message": "the file has another digest",
     }
 

@@ -52,8 +52,9 @@ capabilities:
 {{- end }}
 
 {{/*
-All that the operator may do, in each namespace that it serves. It reads no Secret, and no log. It deletes nothing but
-Ingresses: everything else goes with its LlamaModel, by Kubernetes' own garbage collection.
+All that the operator may do, in each namespace that it serves. It reads no Secret, and no log: it creates one, and the
+right to patch would show it what is in others. It deletes Ingresses, NetworkPolicies and Jobs; everything else goes with
+its LlamaModel, by Kubernetes' own garbage collection.
 */}}
 {{- define "llama-operator.rules" -}}
 - apiGroups: [llama-operator.dev]
@@ -69,8 +70,14 @@ Ingresses: everything else goes with its LlamaModel, by Kubernetes' own garbage 
   resources: [services, persistentvolumeclaims]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [networking.k8s.io]
-  resources: [ingresses]
+  resources: [ingresses, networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]

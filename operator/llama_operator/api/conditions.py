@@ -1,8 +1,8 @@
 """The vocabulary of `status.conditions`: types, reasons, and how one condition follows another.
 
 The lists are closed and documented in `docs/api.md`; a test fails when a reason is missing there. Conditions follow
-the Kubernetes API conventions and kstatus: `Ready` summarises, `Reconciling` and `Stalled` are present only while
-they are true.
+the Kubernetes API conventions and kstatus: `Ready` summarises, `Reconciling`, `Stalled` and `Degraded` are present only
+while they are true.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Type(StrEnum):
     EXPOSED = "Exposed"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
+    DEGRADED = "Degraded"
 
 
 class Reason(StrEnum):
@@ -34,8 +35,10 @@ class Reason(StrEnum):
     SOURCE_ERROR = "SourceError"
     DISK_FULL = "DiskFull"
     QUOTA_EXCEEDED = "QuotaExceeded"
+    MEMORY_TOO_SMALL = "MemoryTooSmall"
     IMAGE_VOLUME_UNSUPPORTED = "ImageVolumeUnsupported"
     INVALID_SOURCE = "InvalidSource"
+    NO_API_KEY = "NoAPIKey"
     STAGING_FAILED = "StagingFailed"
     # Available
     AVAILABLE = "Available"
@@ -49,6 +52,8 @@ class Reason(StrEnum):
     STARTING = "Starting"
     SERVER_CRASHED = "ServerCrashed"
     OUT_OF_MEMORY = "OutOfMemory"
+    NO_COMPLETION = "NoCompletion"
+    SIDECAR_FAILED = "SidecarFailed"
     UNRESPONSIVE = "Unresponsive"
     POD_FAILED = "PodFailed"
     PODS_REFUSED = "PodsRefused"
@@ -63,9 +68,14 @@ class Reason(StrEnum):
     # Stalled: the operator cannot go on until somebody changes something
     INVALID = "Invalid"
     NAME_CONFLICT = "NameConflict"
+    ROLLED_BACK = "RolledBack"
     FORBIDDEN = "Forbidden"
     CONTESTED = "Contested"
     API_ERROR = "APIError"
+    # Degraded: what is served is not what was asked
+    CONTEXT_SMALLER = "ContextSmaller"
+    SLOTS_DIFFER = "SlotsDiffer"
+    OTHER_MODEL = "OtherModel"
 
 
 STAGING_FAILURES = frozenset(
@@ -79,11 +89,23 @@ STAGING_FAILURES = frozenset(
         Reason.SOURCE_ERROR,
         Reason.DISK_FULL,
         Reason.QUOTA_EXCEEDED,
+        Reason.MEMORY_TOO_SMALL,
         Reason.INVALID_SOURCE,
+        Reason.NO_API_KEY,
         Reason.STAGING_FAILED,
     }
 )
 """What the stager reports in its termination message (`llama_operator.stage.failures`), and the catch-all."""
+
+PERMANENT = STAGING_FAILURES - {
+    Reason.SOURCE_UNREACHABLE,
+    Reason.SOURCE_ERROR,
+    Reason.STAGING_FAILED,
+    Reason.DISK_FULL,
+    Reason.QUOTA_EXCEEDED,
+} | {Reason.IMAGE_VOLUME_UNSUPPORTED}
+"""Staging failures that trying again will not mend; a want of room it may, for unused files are being collected. (The
+kubelet does try again, with growing pauses.)"""
 
 SERVING_FAILURES = frozenset(
     {
@@ -94,12 +116,17 @@ SERVING_FAILURES = frozenset(
         Reason.CONTAINER_CONFIG_INVALID,
         Reason.SERVER_CRASHED,
         Reason.OUT_OF_MEMORY,
+        Reason.NO_COMPLETION,
+        Reason.SIDECAR_FAILED,
         Reason.UNRESPONSIVE,
         Reason.POD_FAILED,
         Reason.PODS_REFUSED,
     }
 )
 """Why a pod does not come to answer, other than that it takes its time."""
+
+DEVIATIONS = frozenset({Reason.CONTEXT_SMALLER, Reason.SLOTS_DIFFER, Reason.OTHER_MODEL})
+"""What is served is not what was asked. Another model is not Ready; with less of the right one a user can work."""
 
 MESSAGE_LIMIT = 2048
 """Characters of a message that are kept; the API allows 32768, a terminal far less."""

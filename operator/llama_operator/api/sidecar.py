@@ -1,26 +1,50 @@
-"""What the sidecar of a server tells the operator, and where. Both sides of it share this module."""
+"""What the sidecar of a server tells the kubelet and the operator, and where. Both sides of it share this module."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
 PORT = 8082
-LIVE_PATH = "/livez"
-READY_PATH = "/readyz"
+START_PATH = "/startz"
+"""200 once llama-server has answered a real request since it started, else 503: the startup probe."""
 DRAIN_PATH = "/drain"
+"""Answers when nothing is in flight any more: the preStop hook. It changes nothing, for anybody can ask."""
 FACTS_PATH = "/facts"
+
+Mode = Literal["chat", "embedding", "rerank"]
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The one argument of the sidecar, as JSON.
+
+    `port` and `prefix` are llama-server's, `mode` is what it is asked for first. It is ended after so many seconds
+    with work to do and without progress: `waiting`, if it uses no CPU time meanwhile, or `computing`, if it does.
+    `drain`: seconds that a drain may take. `key_file`: path of the file with its API keys, one a line, if it has any.
+    """
+
+    port: int
+    prefix: str = ""
+    mode: Mode = "chat"
+    waiting: float = 40.0
+    computing: float = 3600.0
+    drain: float = 285.0
+    key_file: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What llama-server says of itself; what it does not say is left out.
 
     `answered`: it has answered a real request since it started; `problem` tells why not, where that is known.
-    `context_size`: tokens of one slot. `context_trained`: tokens that the model was trained with. `parameters`: values
-    of all tensors. `bytes`: of the model's tensors. `build`: of the engine, as it names it. `model`: path of the file.
+    `ended`: why the sidecar has ended the process before this one. `context_size`: tokens of one slot.
+    `context_trained`: tokens that the model was trained with. `parameters`: values of all tensors. `bytes`: of the
+    model's tensors. `build`: of the engine, as it names it. `model`: path of the file.
     """
 
     answered: bool = False
     problem: str = ""
+    ended: str = ""
     build: str = ""
     model: str = ""
     context_size: int = 0

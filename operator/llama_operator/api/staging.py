@@ -17,6 +17,9 @@ MARGIN_SECONDS = 600.0
 """How far the clocks of operator, nodes and file server may differ: what was staged later than this before the list of
 a `Collect` was made is kept."""
 
+BATCH = 512
+"""llama-server's --ubatch-size, unless it is told another."""
+
 Phase = Literal["waiting", "asking", "checking", "downloading"]
 """`waiting` for another pod's download, `asking` the source, `checking` bytes that are here, `downloading` new ones."""
 
@@ -71,13 +74,45 @@ class File(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     sha256: str = ""
 
 
+class Engine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="camel"):
+    """What llama-server will be told, as far as it takes memory.
+
+    `context` are the tokens of each of the `slots`, `batch` those that are read at a time (its --ubatch-size); `keys`
+    and `values` are llama.cpp's names of types; without `flash` attention a batch takes far more. `prompt_cache` is in
+    bytes, and `spare` if nobody has asked for it. `limit` is the container's memory limit in bytes; 0 if there is none,
+    or if a device has the model in its memory.
+    """
+
+    context: int
+    slots: int = 1
+    batch: int = BATCH
+    keys: str = "f16"
+    values: str = "f16"
+    flash: bool = True
+    prompt_cache: int = 0
+    spare: bool = False
+    limit: int = 0
+
+
+class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """API keys: `given` is the path of the file in a Secret, `served` that of the one that llama-server gets."""
+
+    given: str
+    served: str
+
+
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`root` is the writable volume, empty if nothing is to be downloaded; `quota` its limit in bytes, 0 for none."""
+    """`root` is the writable volume, empty if nothing is to be downloaded; `quota` its limit in bytes, 0 for none.
+
+    `keys` are those of the server that starts next, if it has any.
+    """
 
     files: tuple[File, ...]
     root: str = ""
     quota: int = 0
     port: int = 0
+    engine: Engine | None = None
+    keys: Keys | None = None
 
 
 class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -98,7 +133,24 @@ class Staged(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: int = 1
 
 
-class Report(msgspec.Struct, frozen=True):
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What llama-server will take, in bytes, by the headers of the files; `total` is the sum of the others.
+
+    `weights` of all files; `kv_cache` what is kept of the tokens of all slots, or the state of recurrent layers;
+    `compute` what one batch takes on its way; `process` the program with its vocabulary. `partial`: something is not
+    known and counts as nothing, such as the cache of an architecture that is not in the stager's tables.
+    """
+
+    weights: int
+    kv_cache: int
+    compute: int
+    prompt_cache: int
+    process: int
+    total: int
+    partial: bool = False
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """All files are in place; told in the order of the request, the model first.
 
     A termination message has 4096 bytes: with more than about ten files there is less about each but the first, and
@@ -106,6 +158,7 @@ class Report(msgspec.Struct, frozen=True):
     """
 
     files: tuple[Staged, ...]
+    memory: Memory | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, omit_defaults=True):

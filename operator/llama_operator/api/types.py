@@ -128,6 +128,8 @@ class Adapter(_Base, frozen=True):
 
 class Draft(_Base, frozen=True):
     source: Source
+    max_tokens: int | None = None
+    min_tokens: int | None = None
 
 
 class Accelerator(_Base, frozen=True):
@@ -142,12 +144,72 @@ class EnvVar(_Base, frozen=True):
     value_from: dict[str, Any] | None = None
 
 
+class Batch(_Base, frozen=True):
+    size: int | None = None
+    micro: int | None = None
+
+
+CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
+
+
+class KVCache(_Base, frozen=True):
+    keys: CacheType = "f16"
+    values: CacheType = "f16"
+
+
+class Split(_Base, frozen=True):
+    """`main`: the number of an accelerator, from 0."""
+
+    mode: Literal["none", "layer", "row", "tensor"] = "layer"
+    proportions: tuple[int, ...] = ()
+    main: int | None = None
+
+
+class ConfigMapKeyRef(_Base, frozen=True):
+    name: str
+    key: str
+
+
+class ChatTemplate(_Base, frozen=True):
+    """Exactly one member is set."""
+
+    name: str | None = None
+    config_map_key_ref: ConfigMapKeyRef | None = None
+
+
+Switch = Literal["auto", "enabled", "disabled"]
+"""Not `on` and `off`: without quotes those are no text in kubectl's YAML."""
+
+
+class Reasoning(_Base, frozen=True):
+    """`budget`: tokens of one answer's reasoning; None for no limit."""
+
+    mode: Switch = "auto"
+    format: Literal["auto", "none", "deepseek", "deepseek-legacy"] = "auto"
+    budget: int | None = None
+
+
 class Engine(_Base, frozen=True):
+    mode: Literal["chat", "embedding", "rerank"] = "chat"
     context_size: int = 4096
     slots: int = 1
     threads: int | None = None
+    batch: Batch | None = None
+    kv_cache: KVCache | None = None
+    flash_attention: Switch = "auto"
+    prompt_cache: Quantity | None = None
+    gpu_layers: Literal["auto", "all"] | int | None = None
+    split: Split | None = None
+    chat_template: ChatTemplate | None = None
+    reasoning: Reasoning | None = None
+    idle_sleep: str | None = None
+    web_ui: bool = msgspec.field(default=True, name="webUI")
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
+
+
+class Rollout(_Base, frozen=True):
+    surge: Literal["Auto", "Never"] = "Auto"
 
 
 class Resources(_Base, frozen=True):
@@ -173,6 +235,21 @@ class Ingress(_Base, frozen=True):
     annotations: dict[str, str] = {}
 
 
+class Auth(_Base, frozen=True):
+    """Exactly one member is set. Without all of it a key is generated: a default would clash with an edit."""
+
+    api_key_secret_ref: SecretKeyRef | None = None
+    generate: bool | None = None
+    none: bool | None = None
+
+
+class NetworkPolicy(_Base, frozen=True):
+    """`sources` are NetworkPolicyPeers, passed on as they are; without any, everybody may ask the model."""
+
+    enabled: bool = True
+    sources: tuple[dict[str, Any], ...] = msgspec.field(default=(), name="from")
+
+
 class Pod(_Base, frozen=True):
     """Placement and decoration of the pods; members are PodSpec's, passed on as they are."""
 
@@ -186,6 +263,7 @@ class Pod(_Base, frozen=True):
     runtime_class_name: str | None = None
     service_account_name: str | None = None
     image_pull_secrets: tuple[LocalObjectReference, ...] = ()
+    termination_grace_period_seconds: int = 300
 
 
 class Spec(_Base, frozen=True):
@@ -198,9 +276,12 @@ class Spec(_Base, frozen=True):
     engine: Engine = Engine()
     image: str | None = None
     replicas: int = 1
+    rollout: Rollout = Rollout()
     resources: Resources = Resources()
     service: Service = Service()
     ingress: Ingress | None = None
+    auth: Auth | None = None
+    network_policy: NetworkPolicy = NetworkPolicy()
     pod: Pod = Pod()
 
 
@@ -249,10 +330,14 @@ def _check(spec: Spec) -> None:
         _exactly_one(field, source)
         if source.hugging_face:
             _exactly_one(f"{field}.huggingFace", source.hugging_face, ("file", "quantization"))
+    if spec.auth:
+        _exactly_one("spec.auth", spec.auth)
     if spec.storage:
         _exactly_one("spec.storage", spec.storage)
         if spec.storage.cache:
             _exactly_one("spec.storage.cache", spec.storage.cache, ("claim_name", "node_path"))
+    if spec.engine.chat_template:
+        _exactly_one("spec.engine.chatTemplate", spec.engine.chat_template)
 
 
 def sources(spec: Spec) -> list[tuple[str, str, Source]]:

@@ -173,9 +173,9 @@ class Client:
         page = await self._send("list", EVENT, "GET", EVENT.path(namespace), params=params)
         return page.get("items") or []
 
-    async def create_event(self, event: Object) -> None:
-        path = EVENT.path(event["metadata"]["namespace"])
-        await self._send("create", EVENT, "POST", path, headers=_JSON, body=event)
+    async def create(self, kind: Kind, obj: Object) -> None:
+        """Make it; a conflict if there is one of its name."""
+        await self._send("create", kind, "POST", kind.path(obj["metadata"]["namespace"]), headers=_JSON, body=obj)
 
     async def _send(
         self,

@@ -38,8 +38,12 @@ OWNED = (
     Kind("networking.k8s.io/v1", "Ingress", "ingresses", _OURS),
     Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", _OURS),
     Kind("batch/v1", "Job", "jobs", _OURS),
+    Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", _OURS),
+    Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", _OURS),
 )
 POD = Kind("v1", "Pod", "pods", constants.MODEL_LABEL)
+SECRET = Kind("v1", "Secret", "secrets")
+"""Only ever created: an answer to a patch would show what is in it."""
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 

@@ -97,6 +97,10 @@ _EVENT: Table = (
     ),
     (r"MountVolume\.\w+ failed.*not found", "create what it names"),
     (
+        r"references non-existent secret key: (\S+)",
+        r"add the key \1 to the Secret, or correct spec.auth.apiKeySecretRef",
+    ),
+    (
         r"FailedAttachVolume|FailedMount|FailedMapVolume",
         "see that the driver of the volume runs on the pod's node, and that the volume still exists",
     ),
@@ -105,7 +109,11 @@ _EVENT: Table = (
 )
 
 _CRASH: Table = (
-    (r"(?:invalid|unknown) (?:argument|option)|unrecognized|error while handling argument", "correct spec.engine.args"),
+    (
+        # The last is what stays of it when the usage of the flag is long.
+        r"(?:invalid|unknown) (?:argument|option)|unrecognized|error while handling argument|to show complete usage",
+        "correct spec.engine.args",
+    ),
     (
         r"unknown model architecture|unknown .*pre-tokenizer|unsupported model",
         "this build of llama.cpp does not know the model: set spec.image to a newer one, or use another model",
@@ -123,9 +131,10 @@ _CRASH: Table = (
 
 _EXIT_CODES = {
     132: "the image's build needs CPU instructions that the node lacks: set spec.image, or choose other nodes",
-    137: "it was killed, mostly for not answering its health check: choose a smaller model or a faster node",
+    137: "it was killed: because it hung, if `kubectl logs POD -c sidecar` says so (then set spec.image to another "
+    "build), otherwise mostly because it was not ready in half an hour: choose a smaller model or a faster node",
     139: "this build of llama.cpp is faulty: set spec.image to another one",
-    143: "it was told to end, mostly for not answering its health check: choose a smaller model or a faster node",
+    143: "it was told to end, mostly because it was not ready in half an hour: choose a smaller model or a faster node",
 }
 
 
@@ -155,6 +164,11 @@ def on_event(kind: str, name: str, words: str) -> str:
 def on_crash(words: str, exit_code: int) -> str:
     """`words`: the last lines of llama-server's log."""
     return _first(_CRASH, words) or _EXIT_CODES.get(exit_code, "mend what these lines complain about")
+
+
+def on_problem(words: str) -> str:
+    """`words`: what llama-server has answered, or not answered, to a request; empty where nothing fits them."""
+    return _first(_CRASH, words)
 
 
 def _first(table: Table, words: str) -> str:

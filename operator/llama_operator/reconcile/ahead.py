@@ -29,7 +29,8 @@ flap: a hold makes its Job at once, and without one the spec's files are served,
     somebody has deleted the Job                    0                     no              no
 
 Not held either: a claim that one pod alone can have, and a Deployment that does not say what it was made from, or says
-something that cannot be built any more. It is rolled at once.
+something that cannot be built any more. It is rolled at once. What happens after that, to a version that does not come
+to answer, is told in `rollback`.
 """
 
 from __future__ import annotations
@@ -40,52 +41,58 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, Spec, SpecError
 from llama_operator.config import Config
-from llama_operator.reconcile import jobs
-from llama_operator.resources import build, job, sources
+from llama_operator.reconcile import jobs, rollback
+from llama_operator.reconcile.finding import Finding
+from llama_operator.reconcile.rollback import Standing
+from llama_operator.resources import build, job, sources, staging
 from llama_operator.resources import served as record
+from llama_operator.resources.metadata import stamped
 
 Object = dict[str, Any]
 
 
-def desired(model: LlamaModel, config: Config, observed: Sequence[Object]) -> list[Object]:
-    """All children of the model, as they should be now. `observed`: its present ones. Raises `SpecError`."""
-    children, old = build(model, config), held(model, observed)
-    if not staged_ahead(model, old):
-        return children
+def desired(
+    model: LlamaModel, config: Config, observed: Sequence[Object], cause: Finding | None = None
+) -> list[Object]:
+    """All children of the model, as they should be now.
+
+    `observed`: its present ones; `cause`: why pods of the present template fail for good (`blame`). Raises `SpecError`.
+    """
+    children, wanted, deployment = build(model, config), record.of(model, config), _deployment(observed)
+    before = rollback.still(rollback.standing(deployment), wanted)
+    failed = rollback.failed(before.serves, cause.reason, cause.message) if cause and before.serves else None
+    old = held(model, observed, rollback.stays(before, wanted, failed))
     stager, done = job.stage_job(model, config), stager_of(model, observed)
-    if old is not None and not (done and jobs.complete(done)):
+    waits = old is not None and not (done and jobs.complete(done))
+    standing = rollback.after(before, wanted, answers=rollback.answers(deployment), cause=failed, waits=waits)
+    if standing.serves and standing.serves != wanted:
         try:
-            kept = build(record.put(model, old), config)
+            kept = build(record.put(model, standing.serves), config)
         except SpecError:
-            return children  # the operator was installed anew, without the image or the folder that the old pods have
-        children = _with_template(model, old, children, kept, observed)
-    return [*children, stager]
+            return children  # the operator was installed anew, without a folder or flag that the old pods have
+        children = _with_template(model, standing.serves, children, kept, observed)
+    if standing != Standing(standing.serves):
+        children = [_remembering(model, child, standing) for child in children]
+    return [*children, stager] if staged_ahead(model, standing, old) else children
 
 
-def staged_ahead(model: LlamaModel, old: Spec | None) -> bool:
+def staged_ahead(model: LlamaModel, standing: Standing, old: Spec | None) -> bool:
     """Whether a Job is to stage the spec's sources; `old` is what is `held` meanwhile."""
-    if model.spec.storage is None:
-        return False  # nothing to share: each pod stages for itself, beside those that serve
+    if model.spec.storage is None or standing.failed:
+        return False  # each pod stages for itself, beside those that serve; or nobody is going to serve them
     return model.spec.replicas == 0 or old is not None
 
 
-def held(model: LlamaModel, observed: Sequence[Object]) -> Spec | None:
-    """What the pod template is made from, if it must stay until other files are staged beside it."""
+def held(model: LlamaModel, observed: Sequence[Object], old: Spec | None) -> Spec | None:
+    """What the pod template is made from (`old`), if it must stay until other files are staged beside it."""
     storage = model.spec.storage
     if storage is None or model.spec.replicas == 0:
         return None  # nothing that a Job could share, or nobody to be served
     if storage.claim and "ReadWriteOncePod" in storage.claim.access_modes:
         return None  # while a server has the volume no other pod can
-    deployment = _deployment(observed)
-    old = served(deployment)
     if old is None or sources.of(old) == sources.of(model.spec):
         return None
-    return old if _answers(deployment) or _staging(old, observed) else None
-
-
-def served(deployment: Object) -> Spec | None:
-    """What the Deployment's template was made from; None if there is no Deployment, or it does not say."""
-    return record.read((deployment.get("metadata", {}).get("annotations") or {}).get(constants.SERVED, ""))
+    return old if _answers(_deployment(observed)) or _staging(old, observed) else None
 
 
 def stager_of(model: LlamaModel, observed: Sequence[Object]) -> Object | None:
@@ -118,6 +125,16 @@ def _with_template(
         for child in children
         if not (child["kind"] == "Ingress" and waits)
     ]
+
+
+def _remembering(model: LlamaModel, child: Object, standing: Standing) -> Object:
+    """The Deployment with what the next reconcile has to know, and with the files that a rollback would need."""
+    if child["kind"] != "Deployment":
+        return child
+    annotations = child["metadata"]["annotations"] | rollback.marks(standing)
+    links = staging.links(record.put(model, standing.fallback)) if standing.fallback else ""
+    annotations |= {constants.FILES: links} if links else {}
+    return stamped(child | {"metadata": child["metadata"] | {"annotations": annotations}})
 
 
 def _deployment(observed: Sequence[Object]) -> Object:

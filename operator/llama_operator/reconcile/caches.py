@@ -13,7 +13,7 @@ from typing import Any
 from llama_operator import constants
 from llama_operator.api.conditions import Reason
 from llama_operator.api.types import Cache, LlamaModel, Storage, readable
-from llama_operator.reconcile import ahead, pods
+from llama_operator.reconcile import pods, rollback
 from llama_operator.resources import quantity, staging, storage
 
 Object = dict[str, Any]
@@ -42,13 +42,14 @@ class Pressure:
 
 
 def used(model: LlamaModel | None, deployment: Object, observed: Sequence[Object]) -> dict[Volume, set[str]]:
-    """Links in use on shared volumes, for one model: by its spec, by what its Deployment serves, and by its pods.
+    """Links in use on shared volumes, for one model: by its spec, by its Deployment, and by its pods.
 
     A folder of a node is known by the pods that are there.
     """
     found: dict[Volume, set[str]] = {}
-    serving = ahead.served(deployment)
-    caches = [_of(model.spec.storage if model else None), _of(serving.storage if serving else None)]
+    standing = rollback.standing(deployment)
+    specs = (model.spec if model else None, standing.serves, standing.fallback)
+    caches = [_of(spec.storage) for spec in specs if spec]
     for cache in filter(None, caches):
         namespace = model.namespace if model else deployment["metadata"]["namespace"]
         if cache.claim_name:
@@ -63,12 +64,12 @@ def used(model: LlamaModel | None, deployment: Object, observed: Sequence[Object
 
 
 def links_of(objects: Iterable[Object]) -> set[str]:
-    """Links that the pods name, or the templates of Deployments and Jobs."""
+    """Links that the pods name, the templates of Deployments and Jobs, or a Deployment that may be rolled back."""
     names: set[str] = set()
     for obj in objects:
-        template = obj.get("spec", {}).get("template", obj)
-        annotations = template.get("metadata", {}).get("annotations") or {}
-        names.update(annotations.get(constants.FILES, "").split())
+        for part in (obj, obj.get("spec", {}).get("template", {})):
+            annotations = part.get("metadata", {}).get("annotations") or {}
+            names.update(annotations.get(constants.FILES, "").split())
     return names
 
 

@@ -3,8 +3,8 @@
 Two things belong to somebody else as long as nobody asks for a change:
 
 - The number of replicas, where a scaler (a HorizontalPodAutoscaler, KEDA) works on the Deployment itself.
-- The stager's image. It is the operator's own, so with every upgrade of the operator all pods of all models would be
-  replaced, only to stage a file that is staged already. The new image comes with the next change of the pod template.
+- The image of stager and sidecar. It is the operator's own, so with every upgrade of the operator all pods of all
+  models would be replaced. The new image comes with the next change of the pod template.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import copy
 from typing import Any
 
 from llama_operator import constants
-from llama_operator.resources import staging
+from llama_operator.resources import sidecar, staging
 from llama_operator.resources.metadata import stamped
 
 Object = dict[str, Any]
@@ -26,16 +26,17 @@ def carried_over(desired: Object, observed: Object) -> Object:
     """The desired Deployment with what the observed one of the same model keeps; another kind is returned as it is."""
     if desired["kind"] != "Deployment":
         return desired
-    return _replicas(_stager(desired, observed), observed)
+    return _replicas(_images(desired, observed), observed)
 
 
-def _stager(desired: Object, observed: Object) -> Object:
-    """With the observed stager's image, if that alone makes the pod template the observed one."""
-    image = _stage(observed).get("image")
-    if image is None or image == _stage(desired)["image"]:
+def _images(desired: Object, observed: Object) -> Object:
+    """With the observed images of our own containers, if these alone make the pod template the observed one."""
+    images = {name: container.get("image") for name, container in _own(observed).items()}
+    if all(container["image"] == images.get(name) for name, container in _own(desired).items()):
         return desired
     kept = copy.deepcopy(desired)
-    _stage(kept)["image"] = image
+    for name, container in _own(kept).items():
+        container["image"] = images.get(name, container["image"])
     kept["spec"]["template"] = stamped(kept["spec"]["template"])
     return stamped(kept) if _version(kept) == _version(observed) else desired
 
@@ -64,10 +65,11 @@ def scaler(deployment: Object) -> str | None:
     return None
 
 
-def _stage(deployment: Object) -> Object:
-    """The stager's container; empty if somebody took it out."""
+def _own(deployment: Object) -> dict[str, Object]:
+    """The containers with the operator's image, by name; without those that somebody took out."""
     containers = deployment["spec"]["template"]["spec"].get("initContainers") or []
-    return next((c for c in containers if c["name"] == staging.CONTAINER_NAME), {})
+    names = (staging.CONTAINER_NAME, sidecar.CONTAINER_NAME)
+    return {container["name"]: container for container in containers if container["name"] in names}
 
 
 def _version(deployment: Object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from llama_operator.api.staging import Failed, Report
 from llama_operator.reconcile import advice, imagevolumes
 from llama_operator.reconcile.finding import Finding
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
+from llama_operator.resources.sidecar import CONTAINER_NAME as SIDECAR
 from llama_operator.resources.staging import CONTAINER_NAME as STAGE
 
 Object = dict[str, Any]
@@ -38,6 +40,8 @@ _UNSEEN = frozenset({"Unknown", "ContainerStatusUnknown"})
 _BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*"(?:: (?:ErrImagePull: )?|$)')
 _NAMED = re.compile(r'(?:pulling|unpack) image "([^"]+)"')
 _RPC = re.compile(r"rpc error: code = \w+ desc = ")
+_USAGE = "\n\nusage:\n"
+"""What llama-server prints after a complaint about a flag (common/arg.cpp): all that the flag takes."""
 _TAIL = 500
 """Characters of a container's last words: with the advice after them, they fit into the note of an Event."""
 
@@ -79,9 +83,20 @@ def crash(terminated: Object, pod: str) -> Finding:
     )
 
 
+def sidecar_failure(terminated: Object, pod: str) -> Finding:
+    """The sidecar has ended, which it never does by itself; a pod without it is not Ready, whatever the server does."""
+    why, code = terminated.get("reason", "Error"), terminated.get("exitCode")
+    return Finding(
+        Reason.SIDECAR_FAILED,
+        f"the sidecar in pod {pod} ended with {why}, code {code}{last_words(terminated)}; it is started again, and the "
+        f"pod gets no requests meanwhile; `kubectl logs {pod} -c sidecar --previous` has the whole log",
+        quotes=True,
+    )
+
+
 def last_words(terminated: Object) -> str:
-    """The end of the log, as `: …`, where there is one."""
-    tail = str(terminated.get("message", "")).strip()[-_TAIL:]
+    """The end of the log, or of what was said before the usage of a flag, as `: …`, where there is one."""
+    tail = str(terminated.get("message", "")).partition(_USAGE)[0].strip()[-_TAIL:]
     return f": {tail}" if tail else ""
 
 
@@ -97,25 +112,26 @@ def staging_failure(terminated: Object, pod: str) -> Finding:
     )
 
 
-def files(terminated: Object) -> tuple[Object, ...]:
-    """What the stager found, file by file, as `status.files` has a place for it; empty without a report."""
+def staged(terminated: Object) -> Finding:
+    """What the stager found, as `status.files` and `status.memory` have a place for it; nothing without a report."""
+    done = Finding(Reason.STAGED, "every file is verified and in place")
     try:
         report = msgspec.json.decode(terminated.get("message", ""), type=Report)
     except (msgspec.DecodeError, msgspec.ValidationError):
-        return ()
-    return tuple(msgspec.to_builtins(file) for file in report.files)
+        return done
+    found = tuple(msgspec.to_builtins(file) for file in report.files)
+    return replace(done, files=found, memory=msgspec.to_builtins(report.memory))
 
 
 def _pull_failure(status: Object, reason: str, message: str) -> Finding:
     """While it waits for the next attempt, the kubelet has other words for the same; before 1.32 it had no cause."""
     cause = _RPC.sub("", _BACK_OFF.sub("", message)).strip()
     known = f": {cause or reason}" if cause or reason != "ImagePullBackOff" else ""
-    image, named = str(status.get("image")), _NAMED.search(message)
-    # The kubelet blames the container that mounts it.
-    if status["name"] in (STAGE, SERVER) and named and _bare(named[1]) != _bare(image):
+    mounted = of_a_file(status)
+    if mounted:
         return Finding(
             Reason.IMAGE_PULL_FAILED,
-            f"image {named[1]}, which holds a file, cannot be pulled{known}; correct the image of the spec's oci "
+            f"image {mounted}, which holds a file, cannot be pulled{known}; correct the image of the spec's oci "
             "source, see that the node reaches its registry, or set spec.pod.imagePullSecrets",
             quotes=True,
             vague=not known,
@@ -127,6 +143,13 @@ def _pull_failure(status: Object, reason: str, message: str) -> Finding:
         quotes=True,
         vague=not known,
     )
+
+
+def of_a_file(status: Object) -> str:
+    """The image that cannot be pulled, if it is one that the container mounts: the kubelet blames the container."""
+    named = _NAMED.search(status.get("state", {}).get("waiting", {}).get("message", ""))
+    other = named and status["name"] in (STAGE, SERVER) and _bare(named[1]) != _bare(str(status.get("image")))
+    return named[1] if named and other else ""
 
 
 def _config_failure(status: Object, words: str) -> Finding:
@@ -150,7 +173,8 @@ def _bare(image: str) -> str:
 
 def _image_of(container: str) -> str:
     """Where the image of a container is set."""
-    return {SERVER: "spec.image", STAGE: "the chart's value `image`"}.get(container, "its image")
+    ours = "the chart's value `image`"
+    return {SERVER: "spec.image", STAGE: ours, SIDECAR: ours}.get(container, "its image")
 
 
 def failure(terminated: Object) -> Failed | None:

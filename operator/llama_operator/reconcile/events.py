@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from llama_operator.api.conditions import SERVING_FAILURES, STAGING_FAILURES, Reason, Type
+from llama_operator.api.conditions import DEVIATIONS, SERVING_FAILURES, STAGING_FAILURES, Reason, Type
 
 PROBLEMS = (
     STAGING_FAILURES
     | SERVING_FAILURES
+    | DEVIATIONS
     | {Reason.FILES_DIFFER, Reason.IMAGE_VOLUME_UNSUPPORTED}
-    | {Reason.INVALID, Reason.NAME_CONFLICT, Reason.FORBIDDEN, Reason.CONTESTED, Reason.API_ERROR}
+    | {Reason.INVALID, Reason.NAME_CONFLICT, Reason.ROLLED_BACK, Reason.FORBIDDEN, Reason.CONTESTED, Reason.API_ERROR}
 )
 """Reasons that somebody should look at: events of type Warning."""
 
-_PROBLEMS_OF = (Type.STAGED, Type.AVAILABLE, Type.EXPOSED, Type.READY, Type.STALLED)
+_PROBLEMS_OF = (Type.STAGED, Type.AVAILABLE, Type.EXPOSED, Type.READY, Type.STALLED, Type.DEGRADED)
 _SUCCESSES_OF = (Type.STAGED, Type.READY)
 """Each event is a write. That it is available and exposed is part of Ready."""
 

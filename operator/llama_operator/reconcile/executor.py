@@ -12,6 +12,8 @@ from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import NO_VERSION, Client
 from llama_operator.reconcile import clearing, guard, imagevolumes
 from llama_operator.reconcile.damper import Damper
+from llama_operator.reconcile.evidence import Evidence
+from llama_operator.reconcile.keys import Keys
 from llama_operator.reconcile.plan import Plan, beside, controller_uid
 from llama_operator.reconcile.plan import key as ref_of
 from llama_operator.reconcile.refusals import Outcome, Refusals
@@ -48,11 +50,13 @@ class Executor:
         self._refusal_seconds = refusal_seconds
         self._refusals = Refusals(clock)
         self._damper = Damper(clock)
+        self._keys = Keys(client, clock)
 
     def forget(self, key: Key) -> None:
         """The model has gone."""
         self._refusals.forget(key)
         self._damper.forget(key)
+        self._keys.forget(key)
 
     async def execute(self, model: Object, plan: Plan, observed: list[Object]) -> Outcome:
         """Apply, then prune: nothing is deleted while something that may replace it could not be applied.
@@ -65,10 +69,17 @@ class Executor:
         creates = any(ref_of(child) not in ours for child in plan.apply)
         if creates and not await guard.model_is_there(self._client, self._cache, key, uid):
             raise ModelGone
-        outcomes = [await self._apply(key, child, ours.get(ref_of(child))) for child in plan.apply]
+        outcomes: list[Outcome] = []
+        for child in plan.apply:
+            if child["kind"] == "Secret":
+                outcomes.append(await self._make(key, model, child))
+                if outcomes[-1] != Outcome():
+                    break  # pods that cannot start must not take the place of those that serve
+            else:
+                outcomes.append(await self._apply(key, child, ours.get(ref_of(child))))
         if all(outcome == Outcome() for outcome in outcomes):
-            unwatched = await guard.unwatched_ingress(self._client, model, ours)
-            outcomes = [await self._delete(key, obj) for obj in [*plan.delete, *([unwatched] if unwatched else [])]]
+            unwatched = await guard.unwatched(self._client, model, ours)
+            outcomes = [await self._delete(key, obj) for obj in [*plan.delete, *unwatched]]
         if all(outcome == Outcome() for outcome in outcomes):
             self._refusals.forget(key)
         outcomes.append(self._quarrel(key))
@@ -76,6 +87,23 @@ class Executor:
             failure=next((outcome.failure for outcome in outcomes if outcome.failure), None),
             again=min((outcome.again for outcome in outcomes if outcome.again is not None), default=None),
         )
+
+    async def restore(self, key: Key, model: Object, children: list[Object], evidence: Evidence) -> None:
+        """Make the Secret among the children again, if the pods miss it."""
+        for child in children:
+            if child["kind"] == "Secret":
+                await self._keys.restore(key, model, child, evidence)
+
+    async def _make(self, key: Key, model: Object, secret: Object) -> Outcome:
+        ref, request = ref_of(secret), secret["metadata"]["annotations"][constants.APPLIED_HASH]
+        refused = self._refusals.recall(key, ref, request)
+        if refused:
+            return refused
+        try:
+            there = await self._keys.make(key, model, secret)
+        except errors.Rejected as error:
+            return self._refuse(key, secret, request, error)
+        return Outcome() if there else Outcome(again=LEFTOVER_SECONDS)
 
     def _quarrel(self, key: Key) -> Outcome:
         """What the spec says may not be what is there, although each write succeeds."""

@@ -15,7 +15,8 @@ _VOLATILE = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason and a message for a person; `files` is what the stager found in the files, once they are staged.
+    """One reason and a message for a person; `files` is what the stager found in the files, once they are staged, and
+    `memory` what llama-server will take for them.
 
     `quotes`: the message repeats what others say, with numbers in it that change although nothing has happened.
     `vague`: it says less than a message of the same reason may have said before.
@@ -24,6 +25,7 @@ class Finding:
     reason: Reason
     message: str
     files: tuple[dict[str, Any], ...] = ()
+    memory: dict[str, Any] | None = None
     quotes: bool = False
     vague: bool = False
 

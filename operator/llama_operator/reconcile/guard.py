@@ -6,7 +6,7 @@ again. And when the API server says that the child's name is taken: by whom?
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from enum import Enum
 from typing import Any
 
@@ -54,18 +54,29 @@ async def name_of(client: Client, child: Object) -> tuple[Name, Object]:
     return (Name.OURS if controller_uid(live) == controller_uid(child) else Name.TAKEN), live
 
 
-async def unwatched_ingress(client: Client, model: Object, ours: Iterable[tuple[str, str]]) -> Object | None:
-    """An Ingress of this model that is not wanted any more and that no watch shows, because it has lost its labels.
+async def unwatched(client: Client, model: Object, ours: Collection[tuple[str, str]]) -> list[Object]:
+    """Children of this model that are not wanted any more and that no watch shows, because they have lost their labels.
 
-    What remembers it is the status: the address is in there until the Ingress has been seen to. (No other child can
-    become unwanted.) Costs a call only then.
+    What remembers an Ingress is the status: the address is in there until the Ingress has been seen to. A NetworkPolicy
+    is looked for when the spec is newer than the status. (No other child can become unwanted.) Costs a call only then.
     """
-    meta = model["metadata"]
-    told = "ingressURL" in model.get("status", {})
-    if not told or "ingress" in model["spec"] or any(kind == "Ingress" for kind, _ in ours):
-        return None
+    meta, spec, status = model["metadata"], model["spec"], model.get("status", {})
+    lost = []
+    if "ingress" not in spec and "ingressURL" in status:
+        lost.append("Ingress")
+    if (
+        not spec.get("networkPolicy", {}).get("enabled", True)
+        and status.get("observedGeneration") != meta["generation"]
+    ):
+        lost.append("NetworkPolicy")
+    known = {kind for kind, _ in ours}
+    found = [await _live(client, meta, kind) for kind in lost if kind not in known]
+    return [obj for obj in found if obj is not None]
+
+
+async def _live(client: Client, meta: Object, kind: str) -> Object | None:
     try:
-        live = await client.get(kinds.BY_NAME["Ingress"], meta["namespace"], meta["name"])
+        live = await client.get(kinds.BY_NAME[kind], meta["namespace"], meta["name"])
     except errors.NotFound:
         return None
     return live if controller_uid(live) == meta["uid"] and "deletionTimestamp" not in live["metadata"] else None

@@ -8,7 +8,7 @@ from typing import Any
 from llama_operator.reconcile.carryover import carried_over
 from llama_operator.reconcile.drift import holds
 from llama_operator.reconcile.jobs import settled
-from llama_operator.resources import OPTIONAL
+from llama_operator.resources import OPTIONAL, auth
 
 Object = dict[str, Any]
 
@@ -41,7 +41,8 @@ def plan(desired: list[Object], observed: list[Object]) -> Plan:
     fields is the hash of what was last applied, so a field that is no longer wanted is taken back, too. Observed
     objects of another owner - left over from a deleted model of this name - count as absent and are never deleted. A
     child that is being deleted is left alone: its end is an event, and then it is absent. (See also `carryover`.) A Job
-    cannot be changed: one that must be another is deleted, and made anew when it is gone.
+    cannot be changed: one that must be another is deleted, and made anew when it is gone. A Secret is not observed: it
+    was made if the Deployment that is there mounts it, and waits as long as the one that is wanted does not.
     """
     uid = controller_uid(desired[0])
     ours = {key(obj): obj for obj in observed if controller_uid(obj) == uid}
@@ -49,8 +50,13 @@ def plan(desired: list[Object], observed: list[Object]) -> Plan:
     found = [beside(obj, staying.get(key(obj))) for obj in desired]
     desired = [obj for obj in found if obj is not None]
     wanted = {key(obj) for obj in desired}
+    deployments = [next((obj for obj in some if obj["kind"] == "Deployment"), {}) for some in (desired, ours.values())]
     return Plan(
-        apply=[obj for obj in desired if _differs(obj, ours.get(key(obj)))],
+        apply=[
+            obj
+            for obj in desired
+            if (_due(obj, *deployments) if obj["kind"] == "Secret" else _differs(obj, ours.get(key(obj))))
+        ],
         delete=[obj for k, obj in staying.items() if k not in wanted and obj["kind"] in OPTIONAL],
     )
 
@@ -68,6 +74,16 @@ def _differs(desired: Object, observed: Object | None) -> bool:
     if _terminating(observed):
         return False
     return not holds(desired, observed)
+
+
+def _due(secret: Object, desired: Object, observed: Object) -> bool:
+    """Whether the Secret is to be made, between these two Deployments."""
+    name: str = secret["metadata"]["name"]
+    return _mounted(desired) == name and _mounted(observed) != name
+
+
+def _mounted(deployment: Object) -> str | None:
+    return auth.mounted(deployment.get("spec", {}).get("template", {}))
 
 
 def _terminating(obj: Object) -> bool:

@@ -13,6 +13,7 @@ from llama_operator.reconcile import advice, containers
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod
 from llama_operator.reconcile.finding import Finding
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
+from llama_operator.resources.sidecar import CONTAINER_NAME as SIDECAR
 from llama_operator.resources.staging import CONTAINER_NAME as STAGE
 
 Object = dict[str, Any]
@@ -33,7 +34,7 @@ def staging(pod: Object) -> Finding:
     if failed(pod) and not _of_its_own(pod, terminated):
         return _pod_failure(pod)
     if terminated.get("exitCode") == 0:
-        return Finding(Reason.STAGED, "every file is verified and in place", containers.files(terminated))
+        return containers.staged(terminated)
     blocked = containers.blocked(status)
     if blocked:
         return blocked
@@ -70,10 +71,11 @@ def unstarted(model: str) -> Finding:
     )
 
 
-def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence) -> Finding:
+def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence, problem: Finding | None = None) -> Finding:
     """Why this pod does not answer, seen from Kubernetes; `Available` if it does.
 
-    `claims`: those that it uses and that are not known to be bound; `evidence`: what events have told.
+    `claims`: those that it uses and that are not known to be bound; `evidence`: what events have told; `problem`: what
+    its sidecar says.
     """
     name, ready = pod["metadata"]["name"], _condition(pod, "Ready")
     if ready.get("status") == "True":
@@ -89,18 +91,23 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence) -> Findi
     other = _beside(pod)
     if other:
         return other
-    status = _containers(pod, "containerStatuses").get(SERVER, {})
-    blocked = containers.blocked(status)
+    watcher = _containers(pod, "initContainerStatuses").get(SIDECAR, {})
+    status = server(pod)
+    blocked = containers.blocked(watcher) or containers.blocked(status)
     if blocked:
         return blocked
+    if "running" not in watcher.get("state", {}) and (ended := containers.ended(watcher)):
+        return containers.sidecar_failure(ended, name)
     if status.get("ready") and "running" in status.get("state", {}):
         return _ready_but(name, ready)
     running = status.get("state", {}).get("running")
+    if running is not None and problem:
+        return problem
     if running and ready.get("lastTransitionTime", "") > running.get("startedAt", ""):
         # Ready turned False only after the container had started: it has answered, and does not any more.
         return Finding(
             Reason.UNRESPONSIVE,
-            f"llama-server in pod {name} does not answer its health check any more; the kubelet restarts it after a "
+            f"llama-server in pod {name} does not answer its health check any more; it is restarted within a "
             f"minute, and `kubectl logs {name} -c llama-server` shows what it does",
         )
     ended = containers.ended(status)
@@ -154,7 +161,7 @@ def _beside(pod: Object) -> Finding | None:
     else:
         return None
     for status in others.values():
-        if status["name"] in (STAGE, SERVER) or status.get("ready"):
+        if status["name"] in (STAGE, SIDECAR, SERVER) or status.get("ready"):
             continue
         blocked, ended = containers.blocked(status), containers.ended(status)
         if blocked:
@@ -188,6 +195,11 @@ def _ready_but(name: str, ready: Object) -> Finding:
 def _condition(pod: Object, type_: str) -> Object:
     conditions: list[Object] = pod.get("status", {}).get("conditions") or []
     return next((c for c in conditions if c["type"] == type_), {})
+
+
+def server(pod: Object) -> Object:
+    """The status of its llama-server's container; empty while there is none."""
+    return _containers(pod, "containerStatuses").get(SERVER, {})
 
 
 def _stager(pod: Object) -> Object:

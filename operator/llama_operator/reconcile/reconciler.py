@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 from llama_operator.api.conditions import Reason
+from llama_operator.api.sidecar import Facts
+from llama_operator.api.staging import Progress
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.kube import errors
 from llama_operator.reconcile import ahead, status
+from llama_operator.reconcile.blame import blame
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor, ModelGone
 from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.plan import controller_uid, plan
-from llama_operator.reconcile.progress import Progresses
+from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reporter import Reporter
 from llama_operator.reconcile.status import Failure, Observed
 from llama_operator.runtime.cache import Cache, Key
@@ -23,6 +29,10 @@ PATIENCE = 3
 log = Log(__name__)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Reconciler:
     def __init__(
         self,
@@ -31,17 +41,21 @@ class Reconciler:
         cache: Cache,
         executor: Executor,
         inquiry: Inquiry,
-        progresses: Progresses,
+        progresses: Questions[Progress],
+        facts: Questions[Facts],
         collector: Collector,
         reporter: Reporter,
+        now: Callable[[], datetime] = _now,
     ) -> None:
         self._config = config
         self._cache = cache
         self._executor = executor
         self._inquiry = inquiry
         self._progresses = progresses
+        self._facts = facts
         self._collector = collector
         self._reporter = reporter
+        self._now = now
 
     async def reconcile(self, key: Key, failures: int = 0) -> float | None:
         """Do what is to be done for one model, now; `failures` of this key in a row came before.
@@ -55,11 +69,15 @@ class Reconciler:
             self._executor.forget(key)
             self._inquiry.forget(key)
             self._progresses.forget(key)
+            self._facts.forget(key)
             return await self._collector.look(key, None, seen)
 
         try:
             model = parse(seen.model)
-            desired = ahead.desired(model, self._config, [c for c in seen.children if controller_uid(c) == model.uid])
+            ours = [child for child in seen.children if controller_uid(child) == model.uid]
+            deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
+            cause, judge_again = blame(deployment, seen.pods, self._now())
+            desired = ahead.desired(model, self._config, ours, cause)
         except SpecError as error:
             log.warning("spec refused", model="/".join(key), why=str(error))
             await self._reporter.report(key, Failure(Reason.INVALID, str(error)))
@@ -75,11 +93,15 @@ class Reconciler:
                 await self._reporter.report(key, Failure(Reason.API_ERROR, error.message))
             raise
 
+        if cause:
+            log.warning("rolled back", model="/".join(key), reason=cause.reason, detail=cause.message)
         evidence, inquire_again = await self._inquiry.inquire(key)
+        await self._executor.restore(key, seen.model, desired, evidence)
         seen = self._cache.snapshot(key)
-        stager = status.stager(seen.model, Observed(seen.children, seen.pods)) if seen.model else None
-        progress, ask_again = self._progresses.look(key, stager)
-        await self._reporter.report(key, outcome.failure, evidence, progress)
+        stagers, servers = status.asked(seen.model, Observed(seen.children, seen.pods)) if seen.model else ([], [])
+        progress, stager_again = self._progresses.look(key, stagers)
+        told, server_again = self._facts.look(key, servers)
+        await self._reporter.report(key, outcome.failure, evidence, next(iter(progress.values()), None), told)
         collect_again = await self._collector.look(key, model, seen)
-        pauses = (outcome.again, inquire_again, ask_again, collect_again)
+        pauses = (outcome.again, judge_again, inquire_again, stager_again, server_again, collect_again)
         return min((again for again in pauses if again is not None), default=None)

@@ -14,6 +14,7 @@ from llama_operator.kube.client import Client
 from llama_operator.reconcile import mergepatch, status
 from llama_operator.reconcile.events import Event, transitions
 from llama_operator.reconcile.evidence import Evidence
+from llama_operator.reconcile.facts import Told
 from llama_operator.reconcile.status import Failure, Observed
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.logs import Log
@@ -38,9 +39,14 @@ class Reporter:
         self._host = socket.gethostname()[:128]
 
     async def report(
-        self, key: Key, failure: Failure | None, evidence: Evidence | None = None, progress: Progress | None = None
+        self,
+        key: Key,
+        failure: Failure | None,
+        evidence: Evidence | None = None,
+        progress: Progress | None = None,
+        told: Told | None = None,
     ) -> None:
-        """Compute the status from what the cache holds, events and the stager have told, and write it if it differs.
+        """Compute the status from what the cache holds, events and pods have told, and write it if it differs.
 
         One write at most. Raises `errors.APIError`: the status is then computed again, from newer facts.
         """
@@ -48,7 +54,7 @@ class Reporter:
         if seen.model is None:
             return
         old, now = seen.model.get("status", {}), self._now()
-        observed = Observed(seen.children, seen.pods, evidence or {}, progress)
+        observed = Observed(seen.children, seen.pods, evidence or {}, progress, told or {})
         new = status.compute(seen.model, observed, failure, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         if new == old:
             return
@@ -69,7 +75,7 @@ class Reporter:
     async def _post(self, model: Object, event: Event, now: datetime) -> None:
         """Events are a courtesy: one that cannot be posted is logged, and nothing else waits for it."""
         try:
-            await self._client.create_event(_event(model, event, now, self._host))
+            await self._client.create(kinds.EVENT, _event(model, event, now, self._host))
         except errors.APIError as error:
             meta = model["metadata"]
             key = f"{meta['namespace']}/{meta['name']}"

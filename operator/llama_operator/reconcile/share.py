@@ -26,10 +26,12 @@ def percent(progress: Progress) -> int | None:
     return progress.bytes * 100 // progress.total if progress.total else None
 
 
-def state(ready: str, progress: Progress | None, *, stalled: bool) -> str:
-    """`status.state`: how it is, in a word or two, for a column."""
+def state(ready: str, progress: Progress | None, *, stalled: bool, degraded: str = "") -> str:
+    """`status.state`: how it is, in a word or two, for a column. `degraded`: the reason, if it is."""
     if stalled:
         return f"Stalled: {ready}"
+    if degraded and ready == Reason.READY:
+        return f"Degraded: {degraded}"
     share = percent(progress) if progress and ready == Reason.STAGING else None
     return str(ready) if share is None else f"{ready} {share}%"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from llama_operator import constants
@@ -21,14 +20,6 @@ MEANWHILE = "; until it is staged, the servers keep what they have"
 """Ends what is told about a source that is not in place yet, while another one is being served."""
 
 DONE = Finding(Reason.STAGED, "every file is verified and in place")
-
-
-@dataclass(frozen=True)
-class Stager:
-    """A pod that stages at this moment: its uid and its address."""
-
-    uid: str
-    address: str
 
 
 def is_server(pod: Object) -> bool:
@@ -86,12 +77,3 @@ def suspects(job: Object | None, mine: Sequence[Object], claims: Sequence[Suspec
     if job is None or jobs.complete(job) or jobs.failed(job):
         return []
     return of_pod(mine[0], claims) if mine else [of_job(job)]
-
-
-def running(candidates: Sequence[Object]) -> Stager | None:
-    """The first of these pods whose stager runs and can be asked."""
-    for pod in candidates:
-        address = pod.get("status", {}).get("podIP")
-        if address and pods.stages(pod):
-            return Stager(pod["metadata"].get("uid", ""), address)
-    return None

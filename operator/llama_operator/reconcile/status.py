@@ -13,25 +13,15 @@ from llama_operator.api.conditions import Reason, Type, condition
 from llama_operator.api.staging import Progress, Staged
 from llama_operator.api.summary import summary
 from llama_operator.api.types import LlamaModel, Spec, readable
-from llama_operator.reconcile import ahead, exposure, pods, share, stagers, workload
+from llama_operator.reconcile import ahead, exposure, facts, pods, respondents, rollback, share, stagers, workload
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod, remembered
 from llama_operator.reconcile.finding import Finding, steady
 from llama_operator.reconcile.plan import controller_uid
-from llama_operator.reconcile.stagers import Stager
+from llama_operator.reconcile.respondents import Respondent
+from llama_operator.reconcile.rollback import Standing
 from llama_operator.resources import endpoints, served
 
 Object = dict[str, Any]
-
-PERMANENT = conditions.STAGING_FAILURES - {
-    Reason.SOURCE_UNREACHABLE,
-    Reason.SOURCE_ERROR,
-    Reason.STAGING_FAILED,
-    Reason.DISK_FULL,
-    Reason.QUOTA_EXCEEDED,
-} | {Reason.IMAGE_VOLUME_UNSUPPORTED}
-"""Staging failures that trying again will not mend; a want of room it may, for unused files are being collected. (The
-kubelet does try again, with growing pauses.)"""
-
 
 IN_PLACE = (Reason.STAGED, Reason.FILES_DIFFER)
 """Reasons of Staged while it is true."""
@@ -43,12 +33,13 @@ MODEL_FIELDS = ("bytes", "sha256", "revision", "architecture", "name", "quantiza
 
 @dataclass(frozen=True)
 class Observed:
-    """What the cache holds about one model, what events have told, and how far the stager says it is."""
+    """What the cache holds about one model; what events, the stager (how far it is) and the servers have told."""
 
     children: list[Object] = field(default_factory=list)
     pods: list[Object] = field(default_factory=list)
     evidence: Evidence = field(default_factory=dict)
     progress: Progress | None = None
+    told: facts.Told = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,8 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
 
     of_servers = workload.staged(raw["metadata"]["name"], deployment, seen.servers, seen.current)
     of_servers = steady(of_servers, before.get(Type.STAGED, {}))
-    serving = workload.serving(deployment, seen.current, of_servers, claims, evidence)
+    problems = facts.problems(seen.current, observed.told, before)
+    serving = workload.serving(deployment, seen.current, of_servers, claims, evidence, problems)
     blocked = serving if serving.reason in conditions.SERVING_FAILURES else None
     staged = of_servers
     if seen.ahead:
@@ -83,30 +75,49 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     available = steady(workload.available(deployment, serving), before.get(Type.AVAILABLE, {}))
     exposed = steady(exposure.exposed(raw, seen.owned, evidence), before.get(Type.EXPOSED, {}))
     parts = [staged, available, exposed]
-    ready = _failed(failure) or _missing(parts, stuck) or _rolled(deployment, blocked, held=seen.held is not None)
+    rolled_back = _rolled_back(seen)
+    ready = (
+        _failed(failure)
+        or rolled_back
+        or _missing(parts, stuck)
+        or _rolled(deployment, blocked, held=seen.held is not None)
+    )
     ready = steady(ready, before.get(Type.READY, {}))
+    told: Object = {}
+    deviation: Finding | None = None
+    if available.reason == Reason.AVAILABLE:
+        told, deviation = facts.judged(seen.asked, seen.current, observed.told, old, before)
+    if deviation and ready.reason == Reason.READY:
+        ready = _with(deviation, ready)
     wanted = [
         _told(Type.READY, ready, Reason.READY),
         _told(Type.STAGED, staged, *IN_PLACE),
         _told(Type.AVAILABLE, available, Reason.AVAILABLE),
         _told(Type.EXPOSED, exposed, Reason.EXPOSED),
     ]
-    stalled = ready if failure else staged
-    if failure or staged.reason in PERMANENT:
+    mistake = staged if staged.reason in conditions.PERMANENT else None
+    other = ready if ready.reason == Reason.OTHER_MODEL else None
+    stalled = ready if failure else rolled_back or other or mistake
+    if stalled:
         wanted.append(condition(Type.STALLED, True, stalled.reason, stalled.message))
     elif ready.reason not in (Reason.READY, Reason.SCALED_TO_ZERO):
         wanted.append(condition(Type.RECONCILING, True, ready.reason, ready.message))
+    if deviation:
+        wanted.append(condition(Type.DEGRADED, True, deviation.reason, deviation.message))
 
     progress = observed.progress if staged.reason == Reason.STAGING else None
     status: Object = {
         "observedGeneration": generation,
         "conditions": conditions.merge(old.get("conditions", []), wanted, generation=generation, now=now),
-        "state": share.state(ready.reason, progress, stalled=wanted[-1]["type"] == Type.STALLED),
+        "state": share.state(
+            ready.reason, progress, stalled=stalled is not None, degraded=deviation.reason if deviation else ""
+        ),
         "replicas": deployment.get("status", {}).get("replicas", 0),
         "readyReplicas": deployment.get("status", {}).get("readyReplicas", 0),
         "selector": f"{constants.MODEL_LABEL}={raw['metadata']['name']},{constants.COMPONENT_LABEL}={constants.SERVER}",
         **_addresses(seen),
         **({"staging": share.staging(progress)} if progress else {}),
+        **({"served": told} if told else {}),
     }
     return status | _files(staged, old)
 
@@ -132,23 +143,29 @@ def _unexplained(raw: Object, seen: _Seen) -> list[Suspect]:
     return exposure.suspects(raw, seen.owned) if seen.deployment.get("status", {}).get("availableReplicas") else []
 
 
-def stager(raw: Object, observed: Observed) -> Stager | None:
-    """Who can be asked how far it is: a pod that stages what the spec says now."""
+def asked(raw: Object, observed: Observed) -> tuple[list[Respondent], list[Respondent]]:
+    """Who can be asked how far it is, a pod that stages what the spec says now, and who what it serves."""
     seen = _see(raw, observed)
-    return stagers.running(seen.job_pods if seen.ahead else seen.current)
+    stager = respondents.stager(seen.job_pods if seen.ahead else seen.current)
+    return [stager] if stager else [], respondents.servers(seen.current)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was observed, put in order. `ahead`: a Job stages for the spec; `held`: what is served meanwhile."""
+    """What was observed, put in order. `ahead`: a Job stages for the spec; `held`: what is served meanwhile.
+
+    `asked`: the model as the Deployment was made for it; it need not say so.
+    """
 
     model: LlamaModel | None
+    asked: LlamaModel | None
     owned: dict[str, Object]
     deployment: Object
     servers: list[Object]
     current: list[Object]
     ahead: bool
     held: Spec | None
+    standing: Standing
     job: Object | None
     job_pods: list[Object]
     job_claims: list[Suspect]
@@ -160,16 +177,20 @@ def _see(raw: Object, observed: Observed) -> _Seen:
     deployment = owned.get("Deployment", {})
     servers = [pod for pod in observed.pods if stagers.is_server(pod)]
     model = readable(raw)  # else `failure` says what is wrong with the spec
-    held = ahead.held(model, ours) if model else None
+    standing = rollback.standing(deployment)
+    held = ahead.held(model, ours, None if standing.failed else standing.serves) if model else None
     job = ahead.stager_of(model, ours) if model else None
+    made_from = standing.serves
     return _Seen(
         model=model,
+        asked=served.put(model, made_from) if model and made_from else model,
         owned=owned,
         deployment=deployment,
         servers=servers,
         current=workload.current_pods(servers, deployment),
-        ahead=model is not None and ahead.staged_ahead(model, held),
+        ahead=model is not None and ahead.staged_ahead(model, standing, held),
         held=held,
+        standing=standing,
         job=job,
         job_pods=stagers.of_a_job(job, observed.pods),
         job_claims=workload.claims(owned | {"Deployment": job or {}}),  # both have a pod template
@@ -178,6 +199,20 @@ def _see(raw: Object, observed: Observed) -> _Seen:
 
 def _failed(failure: Failure | None) -> Finding | None:
     return Finding(Reason(failure.reason), failure.message, quotes=True) if failure else None
+
+
+def _rolled_back(seen: _Seen) -> Finding | None:
+    """Told by the Deployment, which forgets it when the spec becomes another (see `rollback`)."""
+    failed = seen.standing.failed
+    if failed is None:
+        return None
+    name, mark = seen.deployment["metadata"]["name"], constants.ROLLED_BACK
+    return Finding(
+        Reason.ROLLED_BACK,
+        f"the newest version failed ({failed.reason}) and was rolled back; served is the last one that answered. "
+        f"What it said: {failed.message}. Correct the spec, or have the same version tried again: "
+        f"`kubectl annotate deployment {name} {mark}-`",
+    )
 
 
 def _missing(parts: list[Finding], stuck: Finding | None) -> Finding | None:
@@ -189,6 +224,13 @@ def _missing(parts: list[Finding], stuck: Finding | None) -> Finding | None:
         if finding.reason not in expected:
             return finding
     return None
+
+
+def _with(deviation: Finding, ready: Finding) -> Finding:
+    """Another model is not what was asked. Less of the right one can be worked with, by who knows it."""
+    if deviation.reason == Reason.OTHER_MODEL:
+        return deviation
+    return Finding(ready.reason, f"{ready.message}; {deviation.message}")
 
 
 def _rolled(deployment: Object, blocked: Finding | None, *, held: bool) -> Finding:
@@ -210,16 +252,18 @@ def _told(type_: Type, finding: Finding, *good: Reason) -> Object:
 
 
 def _files(staged: Finding, old: Object) -> Object:
-    """`files` and `model`: those that were staged last, so the ones that are served while others are being staged."""
+    """`files`, `model` and `memory`: of those that were staged last, so of the ones that are served while others are
+    being staged."""
     if not staged.files:
-        return {name: old[name] for name in ("files", "model") if old.get(name)}
+        return {name: old[name] for name in ("files", "model", "memory") if old.get(name)}
     told = [_members(file, FILE_FIELDS) for file in staged.files]
     models = [
         _members(file, MODEL_FIELDS) | ({"summary": words} if (words := summary(msgspec.convert(file, Staged))) else {})
         for file in staged.files
         if file["role"] == "model"
     ]
-    return {"files": told} | ({"model": models[0]} if models else {})
+    memory = {"memory": staged.memory} if staged.memory else {}
+    return {"files": told} | ({"model": models[0]} if models else {}) | memory
 
 
 def _members(file: Object, names: tuple[str, ...]) -> Object:
@@ -230,6 +274,7 @@ def _addresses(seen: _Seen) -> dict[str, str]:
     """Below the path where the servers answer now."""
     if seen.model is None:
         return {}
-    answers = served.put(seen.model, seen.held) if seen.held else seen.model
+    shape = seen.held or (seen.standing.serves if seen.standing.failed else None)
+    answers = served.put(seen.model, shape) if shape else seen.model
     outside = endpoints.ingress_url(answers) if seen.model.spec.ingress else None
     return {"url": endpoints.service_url(answers)} | ({"ingressURL": outside} if outside else {})

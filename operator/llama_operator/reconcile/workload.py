@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from llama_operator import constants
@@ -93,9 +94,17 @@ def _no_pod(model: str, deployment: Object, every: list[Object]) -> Finding:
 
 
 def serving(
-    deployment: Object, current: list[Object], staged: Finding, claims: list[Suspect], evidence: Evidence
+    deployment: Object,
+    current: list[Object],
+    staged: Finding,
+    claims: list[Suspect],
+    evidence: Evidence,
+    problems: Mapping[str, Finding],
 ) -> Finding:
-    """How far the pods of the newest version are, whatever older ones do: problems first, then progress."""
+    """How far the pods of the newest version are, whatever older ones do: problems first, then progress.
+
+    `problems`: what sidecars say, by uid of the pod.
+    """
     refused = _refused(deployment)
     if refused:
         return refused
@@ -103,10 +112,23 @@ def serving(
         waiting = Finding(Reason.PENDING, "llama-server starts once the model file is staged")
     else:
         waiting = pods.LOADING
-    found = [pods.serving(pod, claims, evidence) for pod in current]
-    problems = [finding for finding in found if finding.reason in conditions.SERVING_FAILURES]
+    found = [
+        _beside_others(pods.serving(pod, claims, evidence, problems.get(pod["metadata"].get("uid", ""))), deployment)
+        for pod in current
+    ]
+    failures = [finding for finding in found if finding.reason in conditions.SERVING_FAILURES]
     starting = [finding for finding in found if finding.reason == Reason.STARTING]
-    return (problems + starting + [waiting])[0]
+    return (failures + starting + [waiting])[0]
+
+
+def _beside_others(finding: Finding, deployment: Object) -> Finding:
+    """A pod that has no room beside the older ones could have theirs."""
+    surge = deployment.get("spec", {}).get("strategy", {}).get("rollingUpdate", {}).get("maxSurge")
+    answers = deployment.get("status", {}).get("availableReplicas")
+    if finding.reason != Reason.UNSCHEDULABLE or not surge or not answers:
+        return finding
+    words = "; or set spec.rollout.surge to Never: then an older pod, which answers until now, makes room for it"
+    return dataclasses.replace(finding, message=finding.message[: conditions.MESSAGE_LIMIT - len(words)] + words)
 
 
 def _refused(deployment: Object) -> Finding | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from llama_operator import constants
-from llama_operator.api.types import LlamaModel, SpecError
+from llama_operator.api.types import LlamaModel
 from llama_operator.config import Config
-from llama_operator.resources import pod, served, server, staging, storage
+from llama_operator.flags import table
+from llama_operator.flags.check import check
+from llama_operator.resources import auth, pod, served, server, sidecar, staging, storage
 from llama_operator.resources.metadata import child, selector
 from llama_operator.resources.volumes import volumes
 
@@ -16,7 +18,7 @@ STAGING_DEADLINE_SECONDS = 6 * 3600
 
 
 def deployment(model: LlamaModel, config: Config) -> dict[str, Any]:
-    made_from = served.written(served.of(model))
+    made_from = served.written(served.of(model, config))
     return child(
         model,
         api_version="apps/v1",
@@ -41,29 +43,28 @@ def _strategy(model: LlamaModel) -> dict[str, Any]:
     if claim and "ReadWriteMany" not in claim.access_modes:
         return {"type": "Recreate"}  # a new pod on another node could not mount the volume
     # A second set of accelerators is seldom free: with a surge the new pod would wait for the old one for ever.
-    surge, unavailable = (1, 0) if model.spec.accelerator.type == "cpu" else (0, 1)
+    beside = model.spec.accelerator.type == "cpu" and model.spec.rollout.surge == "Auto"
+    surge, unavailable = (1, 0) if beside else (0, 1)
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
 
 
 def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
     storage.check(model, config)
+    check(model.spec.engine, _flags(model, config))
     members = {
-        "terminationGracePeriodSeconds": 60,
-        "initContainers": [staging.container(model, config.stage_image)],
-        "containers": [server.container(model, _image(model, config))],
-        "volumes": volumes(model),
+        "terminationGracePeriodSeconds": model.spec.pod.termination_grace_period_seconds,
+        "shareProcessNamespace": True,
+        "initContainers": [
+            staging.container(model, config.stage_image),
+            sidecar.container(model, config.stage_image),
+        ],
+        "containers": [server.container(model, server.image(model, config))],
+        "volumes": [*volumes(model), *auth.volumes(model)],
     }
     return pod.template(model, constants.SERVER, pod.spec(model.spec.pod, **members))
 
 
-def _image(model: LlamaModel, config: Config) -> str:
-    if model.spec.image:
-        return model.spec.image
-    kind = model.spec.accelerator.type
-    image = config.server_images.get(kind)
-    if not image:
-        raise SpecError(
-            "spec.image",
-            f"the operator was installed without an image for accelerator type {kind}; set spec.image",
-        )
-    return image
+def _flags(model: LlamaModel, config: Config) -> table.Table | None:
+    """What the image's build knows; an image that the user chose is of a build that nobody knows here."""
+    build = "" if model.spec.image else config.server_builds.get(model.spec.accelerator.type)
+    return table.of(build) if build else None

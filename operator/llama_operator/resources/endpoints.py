@@ -18,7 +18,10 @@ def service_url(model: LlamaModel) -> str:
 
 
 def ingress_url(model: LlamaModel) -> str | None:
-    """Address outside the cluster, without the port that an ingress controller may be mapped to."""
+    """Address outside the cluster, without the port that an ingress controller may be mapped to.
+
+    Without a slash at its end: clients append `/v1`, and llama-server does not know `/path//v1`. Its web UI needs one.
+    """
     if model.spec.ingress is None:
         return None
     scheme = "https" if model.spec.ingress.tls else "http"

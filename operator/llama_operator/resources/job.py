@@ -31,7 +31,7 @@ def stage_job(model: LlamaModel, config: Config) -> dict[str, Any]:
         pod.spec(
             _placement(model),
             restartPolicy="OnFailure",
-            containers=[staging.container(model, config.stage_image)],
+            containers=[staging.container(model, config.stage_image, ahead=True)],
             volumes=volumes(model),
         ),
     )

@@ -34,7 +34,7 @@ def child(
     api_version: str,
     kind: str,
     name: str,
-    spec: dict[str, Any],
+    spec: dict[str, Any] | None,
     annotations: dict[str, str] | None = None,
     component: str = constants.SERVER,
 ) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def child(
     The controller reference lets Kubernetes' garbage collector delete it with the model, so that no finalizer is
     needed and `kubectl delete` works while the operator is away.
     """
-    obj = {
+    obj: dict[str, Any] = {
         "apiVersion": api_version,
         "kind": kind,
         "metadata": {
@@ -61,8 +61,9 @@ def child(
                 }
             ],
         },
-        "spec": spec,
     }
+    if spec is not None:
+        obj["spec"] = spec
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(obj))
     return stamped(plain)
 

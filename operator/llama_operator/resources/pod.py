@@ -13,6 +13,9 @@ from llama_operator.resources.metadata import labels, stamped
 
 Object = dict[str, Any]
 
+_NOT_PLACEMENT = frozenset({"labels", "annotations", "terminationGracePeriodSeconds"})
+"""The last is llama-server's: no other pod has anything to finish."""
+
 
 def template(model: LlamaModel, component: str, spec: Object) -> Object:
     """A pod template of the model, decorated as the user wants it."""
@@ -33,5 +36,5 @@ def spec(placement: Pod, **members: Any) -> Object:
         "enableServiceLinks": False,
         "securityContext": security.POD,
         **members,
-        **{key: value for key, value in placed.items() if key not in ("labels", "annotations")},
+        **{key: value for key, value in placed.items() if key not in _NOT_PLACEMENT},
     }

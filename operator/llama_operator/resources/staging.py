@@ -12,7 +12,7 @@ import msgspec
 from llama_operator.api import staging as api
 from llama_operator.api.types import LlamaModel
 from llama_operator.constants import PROGRESS_PORT
-from llama_operator.resources import storage
+from llama_operator.resources import auth, memory, storage
 from llama_operator.resources.files import ROOT, File, downloads, files
 from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.volumes import for_stager, secrets_folder
@@ -26,14 +26,22 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def container(model: LlamaModel, image: str) -> dict[str, Any]:
+def container(model: LlamaModel, image: str, *, ahead: bool = False) -> dict[str, Any]:
+    """`ahead`: in a Job, which is made anew for other arguments. So it is told how llama-server will be started only
+    where that decides something: where there is a limit. It sees to the API keys only where a server starts after it.
+    """
+    asked = request(model)
+    if not ahead:
+        asked = msgspec.structs.replace(asked, keys=auth.keys(model))
+    elif asked.engine and not asked.engine.limit:
+        asked = msgspec.structs.replace(asked, engine=None)
     return {
         "name": CONTAINER_NAME,
         "image": image,
         "command": ["python", "-m", "llama_operator.stage"],
-        "args": [literal(msgspec.json.encode(request(model)).decode())],
+        "args": [literal(msgspec.json.encode(asked).decode())],
         "ports": [{"name": "progress", "containerPort": PROGRESS_PORT, "protocol": "TCP"}],
-        "volumeMounts": for_stager(model),
+        "volumeMounts": [*for_stager(model), *([] if ahead else auth.for_stager(model))],
         "resources": RESOURCES,
         "securityContext": CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -43,10 +51,12 @@ def container(model: LlamaModel, image: str) -> dict[str, Any]:
 def request(model: LlamaModel) -> api.Request:
     """All files of the model; those on volumes and in images are only checked."""
     wanted = tuple(api.File(file.role, file.field, file.path, _source(file), _sha256(file)) for file in files(model))
+    engine = memory.settings(model)
     if not downloads(model):
-        return api.Request(wanted, port=PROGRESS_PORT)
+        return api.Request(wanted, port=PROGRESS_PORT, engine=engine)
     cache = model.spec.storage.cache if model.spec.storage else None
-    return api.Request(wanted, root=ROOT, quota=storage.quota(cache) if cache else 0, port=PROGRESS_PORT)
+    quota = storage.quota(cache) if cache else 0
+    return api.Request(wanted, root=ROOT, quota=quota, port=PROGRESS_PORT, engine=engine)
 
 
 def links(model: LlamaModel) -> str:

@@ -1,4 +1,5 @@
-"""Asks a stager how far it is. What answers is a pod that anybody may have made, so little is sent and little believed.
+"""Asks a stager how far it is, and a server what it serves. What answers is a pod that anybody may have made, so little
+is sent, and little of it is read; what is believed of that, `answers` knows.
 
 The session is its own: it has no credentials, no cookies, no proxy, and keeps no connection.
 """
@@ -6,14 +7,16 @@ The session is its own: it has no credentials, no cookies, no proxy, and keeps n
 from __future__ import annotations
 
 import ipaddress
-import re
 
 import aiohttp
-import msgspec
 
 from llama_operator import __version__
+from llama_operator.api import sidecar
+from llama_operator.api.sidecar import Facts
 from llama_operator.api.staging import PROGRESS_PATH, Progress
 from llama_operator.constants import PROGRESS_PORT
+from llama_operator.runtime import answers
+from llama_operator.runtime.answers import NoAnswer
 
 SECONDS = 2.0
 """For a whole question, the connection included."""
@@ -21,14 +24,6 @@ LIMIT = 4096
 """Bytes of an answer."""
 CONNECTIONS = 16
 """Questions at a time."""
-MOST = 2**53
-"""Bytes, or bytes per second: more is no file, and no number that every JSON reader keeps."""
-
-_ROLE = re.compile(r"model|projector|draft|adapter/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-
-class NoAnswer(Exception):
-    """Nothing that can be believed: no connection, no time, no progress."""
 
 
 class Asker:
@@ -37,18 +32,22 @@ class Asker:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def __call__(self, address: str) -> Progress:
-        """`address`: a pod's. Raises `NoAnswer`."""
-        return await self.get(f"http://{host(address)}:{PROGRESS_PORT}{PROGRESS_PATH}")
+    async def progress(self, address: str) -> Progress:
+        """How far the stager of the pod with this address is. Raises `NoAnswer`."""
+        return answers.progress(await self.get(f"http://{host(address)}:{PROGRESS_PORT}{PROGRESS_PATH}"))
 
-    async def get(self, url: str) -> Progress:
+    async def facts(self, address: str) -> Facts:
+        """What the server of the pod with this address serves. Raises `NoAnswer`."""
+        return answers.facts(await self.get(f"http://{host(address)}:{sidecar.PORT}{sidecar.FACTS_PATH}"))
+
+    async def get(self, url: str) -> bytes:
         """Raises `NoAnswer`."""
         self._session = self._session or _session()
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 if response.status != 200:
                     raise NoAnswer(f"status {response.status}")
-                return _believed(await _read(response.content))
+                return await _read(response.content)
         except TimeoutError as error:
             raise NoAnswer(f"no answer within {SECONDS:.0f} s") from error
         except (aiohttp.ClientError, ValueError) as error:
@@ -90,18 +89,3 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
         if len(answer) > LIMIT:
             raise NoAnswer(f"more than {LIMIT} bytes")
     return answer
-
-
-def _believed(answer: bytes) -> Progress:
-    """Numbers that make sense, and a role that a file can have: it is all that gets into a status."""
-    try:
-        progress = msgspec.json.decode(answer, type=Progress)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise NoAnswer(str(error)) from error
-    if not _ROLE.fullmatch(progress.role):
-        raise NoAnswer("no such role")
-    if not all(0 <= number <= MOST for number in (progress.bytes, progress.total, progress.rate)):
-        raise NoAnswer("numbers without sense")
-    if progress.total and progress.bytes > progress.total:
-        raise NoAnswer("more than all")
-    return progress

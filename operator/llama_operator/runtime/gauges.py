@@ -22,7 +22,7 @@ Object = dict[str, Any]
 Calls = Callable[[], Mapping[tuple[str, str, int], int]]
 """How many calls to the API server there were, by verb, kind and code."""
 
-_ONLY_WHILE_TRUE = (Type.RECONCILING, Type.STALLED)
+_ONLY_WHILE_TRUE = (Type.RECONCILING, Type.STALLED, Type.DEGRADED)
 """A model that lacks one of these has it not; of the others it is unknown."""
 
 

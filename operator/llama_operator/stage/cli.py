@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from llama_operator.api.staging import Report
-from llama_operator.stage import report
+from llama_operator.stage import keys, report
 from llama_operator.stage.context import Context
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gauge import Gauge
@@ -41,6 +41,8 @@ def _run(arguments: Sequence[str], secrets: Secrets) -> Report:
     if len(arguments) != 1:
         raise Failure(Reason.INVALID_SOURCE, f"the stager takes one argument, a request in JSON, not {len(arguments)}")
     request = parse(arguments[0])
+    if request.keys:
+        keys.hand_on(request.keys, secrets)
     context = Context(log=log, gauge=Gauge(log))
     with serving(request.port, context.gauge, log):
         return stage(request, context, secrets)

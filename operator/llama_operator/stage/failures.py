@@ -8,7 +8,8 @@ from enum import StrEnum
 
 class Reason(StrEnum):
     """`StagingFailed` is for trouble with the volume itself (no permission, read-only, an I/O error) and for bugs;
-    all others name what is wrong with the source, or with the space for it."""
+    all others name what is wrong with the source, with the space for it, on the disk or in memory, or with the server's
+    API keys."""
 
     NOT_FOUND = "NotFound"
     UNAUTHORIZED = "Unauthorized"
@@ -19,7 +20,9 @@ class Reason(StrEnum):
     SOURCE_ERROR = "SourceError"
     DISK_FULL = "DiskFull"
     QUOTA_EXCEEDED = "QuotaExceeded"
+    MEMORY_TOO_SMALL = "MemoryTooSmall"
     INVALID_SOURCE = "InvalidSource"
+    NO_API_KEY = "NoAPIKey"
     STAGING_FAILED = "StagingFailed"
 
 

@@ -36,7 +36,7 @@ def succeeded(report: Report) -> bytes:
         first + tuple(Staged(file.role, file.bytes, sha256=file.sha256) for file in rest),
         *(least[:count] for count in range(len(least), 0, -1)),
     )
-    encoded = (msgspec.json.encode(Report(version)) for version in versions)
+    encoded = (msgspec.json.encode(Report(version, report.memory)) for version in versions)
     return next(message for message in encoded if len(message) <= MESSAGE_BYTES)
 
 

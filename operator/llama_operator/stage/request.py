@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from llama_operator.api.staging import S3, File, HuggingFace, InPlace, Request, Url
+from llama_operator.api.staging import S3, Engine, File, HuggingFace, InPlace, Request, Url
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.source import s3, split
 
@@ -21,6 +21,8 @@ _ROLE = re.compile(r"model|projector|draft|adapter/[A-Za-z0-9]([A-Za-z0-9._-]{0,
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _QUANTIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _MOST_PARTS = 1000
+_MOST = 1 << 31
+"""llama-server counts tokens and slots in 32 bits."""
 
 
 def parse(argument: str) -> Request:
@@ -33,6 +35,8 @@ def parse(argument: str) -> Request:
         raise _invalid(
             "the stager's argument is no request: it needs files, a port from 0 to 65535, and a quota from 0"
         )
+    if request.engine:
+        _check_engine(request.engine)
     # One path may come twice: the same file in two roles, such as a model that drafts for itself.
     if len({file.role for file in request.files}) < len(request.files):
         raise _invalid("two files of the request have one role")
@@ -63,6 +67,12 @@ def _check(file: File, root: str) -> None:
         raise _invalid(
             "sha256 is of one file, and this model is split; leave it out (Hugging Face lists those of all parts)"
         )
+
+
+def _check_engine(engine: Engine) -> None:
+    counts = (engine.context, engine.slots, engine.batch)
+    if not all(0 < count < _MOST for count in counts) or min(engine.prompt_cache, engine.limit) < 0:
+        raise _invalid("the engine of the request needs tokens, slots and a batch, and sizes from 0")
 
 
 def _parts(file: File) -> int:

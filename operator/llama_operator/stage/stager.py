@@ -14,11 +14,13 @@ from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf import role as gguf_role
 from llama_operator.stage.gguf.header import Header
 from llama_operator.stage.obtain import obtain
+from llama_operator.stage.sizing import Sizing
 from llama_operator.stage.source import split
 from llama_operator.stage.source.secrets import Secrets
 from llama_operator.stage.source.sources import Part, Sources
 from llama_operator.stage.store.store import Store
 from llama_operator.stage.text import size
+from llama_operator.stage.transfer.peek import peek
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,13 @@ def stage(request: Request, context: Context, secrets: Secrets) -> Report:
     """All files of a request that `request.parse` has let through. Raises `Failure`, whose message names the field."""
     with Sources(context, secrets) as sources:
         todo = [(file, _parts(file)) for file in request.files]
+        before, after = Sizing(request.engine), Sizing(request.engine)
         for file, parts in todo:
             with _named(file):
-                _look(request, file, parts, sources, context)
-        return Report(tuple(_stage(request, file, parts, sources, context) for file, parts in todo))
+                _look(request, file, parts, sources, context, before)
+        before.check()
+        staged = tuple(_stage(request, file, parts, sources, context, after) for file, parts in todo)
+        return Report(staged, after.check())
 
 
 def _parts(file: File) -> list[Part]:
@@ -46,7 +51,7 @@ def _parts(file: File) -> list[Part]:
     return [Part(file, number, count) for number in range(1, count + 1)]
 
 
-def _look(request: Request, file: File, parts: list[Part], sources: Sources, context: Context) -> None:
+def _look(request: Request, file: File, parts: list[Part], sources: Sources, context: Context, sizing: Sizing) -> None:
     """Find out what is missing before the first gigabyte is fetched: a typo in the last adapter is told at once.
 
     Nobody is asked about what may be here, under another name or with a mark that has to be renewed: that may take a
@@ -55,20 +60,27 @@ def _look(request: Request, file: File, parts: list[Part], sources: Sources, con
     context.gauge.begin("asking", file.role)
     if isinstance(file.source, InPlace):
         for part in parts:
-            _structure(part)
+            sizing.know(file.role, _structure(part)[0])
         return
     store, missing = _store(request, context), []
     for part in parts:
         found = store.current(part.path, file.sha256 or None, reread=False)
         if found:
             sources.pin(file, store.revision(part.path, found))
+            sizing.know(file.role, found.header)
         elif not part.path.is_symlink() and not (file.sha256 and (store.published / file.sha256).is_dir()):
             missing.append(part)
+        else:
+            sizing.know(file.role, None)
     for part in missing:
-        sources.locate(part)
+        remote = sources.locate(part)
+        if sizing.limited:
+            sizing.know(file.role, peek(sources.http, remote, context))
 
 
-def _stage(request: Request, file: File, parts: list[Part], sources: Sources, context: Context) -> Staged:
+def _stage(
+    request: Request, file: File, parts: list[Part], sources: Sources, context: Context, sizing: Sizing
+) -> Staged:
     with _named(file):
         found: list[_Found] = []
         for part in parts:
@@ -77,6 +89,7 @@ def _stage(request: Request, file: File, parts: list[Part], sources: Sources, co
             one = _in_place(part, context) if is_here else _obtain(request, part, sources, context)
             split.check(one.header, part.number, part.count, part.where)
             _fits(file, [*found, one], part)
+            sizing.know(file.role, one.header)
             found.append(one)
         return _staged(file, found, context)
 

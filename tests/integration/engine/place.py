@@ -22,9 +22,16 @@ class Place:
         self.deployment = f"{apps}/deployments/m"
         self.service = f"{core}/services/m"
         self.ingress = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/m"
+        self.policy = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies/m"
+        self.budget = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/m"
         self.claim = f"{core}/persistentvolumeclaims/m-model"
         self.jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self.events = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """Paths of all that are looked after."""
+        return self.claim, self.deployment, self.service, self.ingress, self.policy, self.budget
 
     def find(self, path: str) -> Object | None:
         try:
@@ -70,14 +77,14 @@ class Place:
     def complete(self) -> None:
         """All children of FULL and the status are there, and the status is about this spec."""
         model = self.get(f"{self.models}/m")
-        for path in (self.claim, self.deployment, self.service, self.ingress):
+        for path in self.children:
             (owner,) = self.get(path)["metadata"]["ownerReferences"]
             assert owner["uid"] == model["metadata"]["uid"]
         assert model.get("status", {}).get("observedGeneration") == model["metadata"]["generation"]
 
     def versions(self) -> dict[str, str]:
         """Resource versions of everything: they tell whether anybody wrote anything."""
-        lists = [path.rpartition("/")[0] for path in (self.claim, self.deployment, self.service, self.ingress)]
+        lists = [path.rpartition("/")[0] for path in self.children]
         return {
             f"{path}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
             for path in [*lists, self.jobs, self.models, self.events]

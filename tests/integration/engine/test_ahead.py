@@ -20,7 +20,7 @@ def jobs(place: Place) -> list[Object]:
 
 
 def served(place: Place) -> str:
-    (container,) = place.get(place.deployment)["spec"]["template"]["spec"]["initContainers"]
+    container, _ = place.get(place.deployment)["spec"]["template"]["spec"]["initContainers"]
     return str(container["args"])
 
 

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from llama_operator.flags import table
 from tests.integration.engine.operator_process import Operator, eventually
 from tests.integration.engine.place import FULL, SPEC, Place, Start
 from tests.integration.manifests.mutations import NASTY
 from tests.integration.manifests.refused_by_children import CASES, BadSpec
 from tests.integration.server import Object
 
+BUILD = table.builds()[-1]
 FAST = {"API_QPS": "1000", "API_BURST": "1000", "SERVER_IMAGE_CUDA": "server:1"}
 ALL = {"Deployment": "deployment", "Service": "service", "Ingress": "ingress", "PersistentVolumeClaim": "claim"}
 
@@ -114,7 +116,7 @@ def test_texts_are_passed_on_as_they_are(place: Place, start: Start) -> None:
     operator.settle()
     deployment = place.get(place.deployment)
     pod = deployment["spec"]["template"]["spec"]
-    (stage,), (server,) = pod["initContainers"], pod["containers"]
+    (stage, _), (server,) = pod["initContainers"], pod["containers"]
     assert server["args"][-len(texts) :] == [text.replace("$", "$$") for text in texts]
     assert [variable["value"] for variable in server["env"]] == texts
     assert "command" not in server, "the image's own entry point, and no shell, gets them"
@@ -127,6 +129,44 @@ def test_texts_are_passed_on_as_they_are(place: Place, start: Start) -> None:
     assert_no_surprise(operator)
 
 
+def test_a_flag_that_the_engine_does_not_have_changes_nothing(place: Place, start: Start) -> None:
+    """The Deployment stays as it is, so its pods keep serving; what to write instead is told. Then it goes on."""
+    operator = start(**FAST, SERVER_BUILD_CPU=BUILD).ready()
+    place.model({**FULL, "engine": {"args": ["--temp", "0"]}})
+    eventually(place.complete)
+    operator.settle()
+    before = place.versions()
+
+    place.model({**FULL, "engine": {"args": ["--temp", "0", "--no-mmap"], "slots": 3}})
+
+    def told() -> None:
+        stalled = conditions(place, "m")["Stalled"]
+        assert stalled["reason"] == "Invalid"
+        assert "spec.engine.args[2]: " in stalled["message"]
+        assert "use --load-mode none" in stalled["message"]
+        assert conditions(place, "m")["Ready"]["message"] == stalled["message"]
+
+    eventually(told)
+    operator.settle()
+    children = {path: version for path, version in before.items() if path.startswith((place.deployment, place.service))}
+    assert len(children) == 2
+    assert children.items() <= place.versions().items()
+
+    place.model({**FULL, "engine": {"args": ["--temp", "0", "--load-mode", "none"], "slots": 3}})
+    eventually(lambda: assert_served(place, "m"))
+    args = place.get(place.deployment)["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert args[-2:] == ["--load-mode", "none"]
+    assert_no_surprise(operator)
+
+
+def test_an_image_of_ones_own_may_have_other_flags(place: Place, start: Start) -> None:
+    operator = start(**FAST, SERVER_BUILD_CPU=BUILD).ready()
+    place.model({**FULL, "image": "mine:1", "engine": {"args": ["--no-mmap"]}})
+    eventually(place.complete)
+    assert "Stalled" not in conditions(place, "m")
+    assert_no_surprise(operator)
+
+
 def test_a_path_in_a_volume_is_passed_on_as_it_is(place: Place, start: Start) -> None:
     path = "$(HOME)/{{ .Values.x }}/`id`/\u0430\u202e\U0001f999/;rm -rf ~/m.gguf"
     operator = start(**FAST).ready()
@@ -134,7 +174,7 @@ def test_a_path_in_a_volume_is_passed_on_as_it_is(place: Place, start: Start) ->
     eventually(lambda: place.condition("Ready"))
     pod = place.get(place.deployment)["spec"]["template"]["spec"]
     literal = f"/volumes/model/{path}".replace("$", "$$")
-    (stage,), (server,) = pod["initContainers"], pod["containers"]
+    (stage, _), (server,) = pod["initContainers"], pod["containers"]
     assert json.loads(stage["args"][0])["files"][0]["path"] == literal
     assert literal in server["args"]
     operator.settle()

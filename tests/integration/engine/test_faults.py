@@ -29,13 +29,13 @@ def test_killed_in_the_middle_of_a_creation(
                 operator.process.wait(timeout=10)
 
         proxy.on_write = kill
-        place.model(FULL)
+        place.model({**FULL, "auth": {"none": True}})
         assert operator.process.wait(timeout=30) == -signal.SIGKILL
     successor = start().ready()
     eventually(place.complete)
     successor.settle()
     applied = sum(count for (verb, _), count in successor.writes().items() if verb == "apply")
-    assert applied == max(4 - writes, 0)
+    assert applied == max(6 - writes, 0)
 
 
 def test_a_deletion_that_no_watch_reports_is_healed(

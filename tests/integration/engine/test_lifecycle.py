@@ -50,7 +50,7 @@ def test_a_restart_writes_nothing(place: Place, start: Start) -> None:
     assert place.versions() == before
 
 
-@pytest.mark.parametrize("child", ["deployment", "service", "ingress", "claim"])
+@pytest.mark.parametrize("child", ["deployment", "service", "ingress", "claim", "policy", "budget"])
 def test_a_deleted_child_comes_back(place: Place, start: Start, child: str) -> None:
     start().ready()
     place.model(FULL)
@@ -174,10 +174,11 @@ def test_a_model_deleted_and_made_again_gets_children_of_its_own(place: Place, s
     assert place.find(place.service) is None
     place.model(FULL)  # its other children are still there, and belong to the model before
     eventually(lambda: place.get(place.service))
-    for path in (place.claim, place.deployment, place.ingress):
-        uid = place.get(path)["metadata"]["uid"]
-        place.server("DELETE", path)
-        place.let_go(path, uid)
+    for path in place.children:
+        if path != place.service:
+            uid = place.get(path)["metadata"]["uid"]
+            place.server("DELETE", path)
+            place.let_go(path, uid)
     eventually(place.complete)
 
 

@@ -62,10 +62,10 @@ def test_metrics_tell_what_happened(place: Place, start: Start) -> None:
     values = operator.values()
     assert values["leader"] == 1
     assert values["cached_models"] == 1
-    assert values["cached_objects"] == 5
+    assert values["cached_objects"] == 7
     assert values["reconciles_total"] == values["reconcile_seconds_count"] == values["queue_seconds_count"] >= 1
     assert values["api_call_seconds_count"] == values["api_calls_total"] > 5
-    assert values["models"] == 6  # one, by each condition
+    assert values["models"] == 7  # one, by each condition
     place.server("DELETE", f"{place.models}/m")
     eventually(lambda: _equal(operator.values()["cached_models"], 0))
 

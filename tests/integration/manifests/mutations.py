@@ -57,7 +57,13 @@ TYPES: dict[str, Any] = {
     "object": {},
     "list": [],
 }
-FITTING = {"string": {"text"}, "integer": {"integer"}, "object": {"object"}, "array": {"list"}}
+FITTING = {
+    "string": {"text"},
+    "integer": {"integer"},
+    "boolean": {"true"},
+    "object": {"object"},
+    "array": {"list"},
+}
 INT_OR_STRING = {"text", "integer"}
 
 
@@ -91,7 +97,9 @@ def cases() -> list[Case]:
 def _mutations(field: Field) -> Iterator[_Mutation]:
     schema, value = field.schema, field.value()
     yield from _types(schema)
-    if "enum" in schema:
+    if schema.get("enum") == [True]:
+        yield _Mutation("is-false", False)
+    elif "enum" in schema:
         yield from _choices(schema["enum"])
     elif isinstance(value, str):
         yield from _texts(schema)

@@ -65,11 +65,20 @@ _PATH = {
     _FIRST_PART: [f"a/m{part}" for part in _PARTS],
 }
 _MODEL_FLAGS = ["-m", "--model", "--model-url", "--model_url", "--docker-repo", "-hf", "--hf-repo", "--models-dir"]
-_MODEL_FLAGS += ["--embd-gemma-default", "--fim-qwen-7b-spec", "--gpt-oss-20b-default", "--vision-gemma-4b-default"]
+_MODEL_FLAGS += ["--embd-gemma-default", "--fim-qwen-7b-spec", "--gpt-oss-20b-default", "--vision_gemma-4b_default"]
 _OTHER_FILES = ["-mm", "--mmproj", "-mmu", "--mmproj-url", "--lora", "--lora-scaled", "--lora_scaled", "-md"]
 _OTHER_FILES += ["--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft", "--spec_draft_hf"]
 _ADDRESS_FLAGS = ["--host", "--port", "--reuse-port", "--api-prefix", "--api_prefix", "-a", "--path", "--ssl-key-file"]
-_OPEN_FLAGS = ["--tools", "--agent", "-ag", "--mcp-config", "--webui-mcp-proxy", "--ui_mcp_proxy", "--rpc"]
+_OPEN_FLAGS = [
+    "--tools",
+    "--agent",
+    "-ag",
+    "--no_agent",
+    "--mcp-config",
+    "--webui-mcp-proxy",
+    "--ui_mcp_proxy",
+    "--rpc",
+]
 
 VIOLATIONS: dict[str, dict[str, list[Any]]] = {
     "spec.source": {
@@ -151,10 +160,52 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
         "--tools, --agent, --mcp-*, --ui-mcp-*, --rpc would let clients reach beyond the model; they are refused": [
             [flag, "x"] for flag in _OPEN_FLAGS
         ],
-        "secrets do not belong in engine.args; use engine.env with LLAMA_API_KEY from a Secret": [
-            [flag, "x"] for flag in ("--api-key", "--api_key", "-hft", "--hf-token")
+        "--batch-size, --ubatch-size, --cache-type-k, --cache-type-v, --flash-attn, --cache-ram are set by "
+        "engine.batch, engine.kvCache, engine.flashAttention, engine.promptCache": [
+            [flag, "x"]
+            for flag in ("-b", "-ub", "--ubatch_size", "-ctk", "--cache-type-v", "-fa", "-cram", "--cache_ram")
+        ],
+        "--gpu-layers, --split-mode, --tensor-split, --main-gpu are set by engine.gpuLayers, engine.split": [
+            [flag, "1"] for flag in ("-ngl", "--gpu-layers", "--n_gpu_layers", "-sm", "-ts", "--main-gpu")
+        ],
+        "--embeddings, --reranking, --reasoning, --reasoning-format, --reasoning-budget, --chat-template, "
+        "--sleep-idle-seconds, --ui are set by engine.mode, engine.reasoning, engine.chatTemplate, engine.idleSleep, "
+        "engine.webUI": [
+            [flag]
+            for flag in ("--embedding", "--rerank", "-rea", "--reasoning_budget", "--chat-template", "--no-webui")
+        ],
+        "--spec-draft-n-max, --spec-draft-n-min are set by draft.maxTokens, draft.minTokens": [
+            [flag, "1"] for flag in ("--spec-draft-n-max", "--spec_draft_n_min")
+        ],
+        "secrets do not belong in engine.args; API keys are given by spec.auth": [
+            [flag, "x"] for flag in ("--api-key", "--api_key", "--api-key-file", "--api_key_file", "-hft", "--hf-token")
         ],
         "args must not be longer than 128 KiB together": [_LONG_ITEMS],
+    },
+    "spec.engine": {
+        "quantized kvCache.values need flash attention; flashAttention is disabled": [
+            {"flashAttention": "disabled", "kvCache": {"values": type_}} for type_ in ("q8_0", "iq4_nl", "q5_1")
+        ],
+        "reasoning and chatTemplate are for mode chat": [
+            {"mode": "embedding", "reasoning": {}},
+            {"mode": "rerank", "chatTemplate": {"name": "chatml"}},
+        ],
+    },
+    "spec.engine.batch": {
+        "micro must not be greater than size (2048 if it is not given)": [{"micro": 2049}, {"size": 512, "micro": 513}],
+    },
+    "spec.engine.promptCache": {"promptCache must be less than 1P": ["1P", "1000T", 10**15]},
+    "spec.engine.chatTemplate": {
+        "exactly one of name, configMapKeyRef must be set": [
+            {},
+            {"name": "chatml", "configMapKeyRef": {"name": "a", "key": "b"}},
+        ],
+    },
+    "spec.draft": {
+        "minTokens needs maxTokens, and must not be greater": [
+            {"source": {"url": {"url": "http://a/m"}}, **tokens}
+            for tokens in ({"minTokens": 1}, {"minTokens": 9, "maxTokens": 8})
+        ],
     },
     "spec.engine.env": {
         "this variable would override what the operator sets, or open the server; use the fields of spec": [
@@ -166,7 +217,13 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
                 "LLAMA_ARG_TOOLS",
                 "AIP_MODE",
                 "LLAMA_ARG_MMPROJ",
+                "LLAMA_ARG_CACHE_TYPE_V",
+                "LLAMA_ARG_CHAT_TEMPLATE",
+                "LLAMA_ARG_NO_UI",
             )
+        ],
+        "API keys are given by spec.auth, so that they can be changed without an outage": [
+            [{"name": name, "value": "x"}] for name in ("LLAMA_API_KEY", "LLAMA_ARG_API_KEY_FILE")
         ],
         "values must not be longer than 128 KiB together": [_LONG_ENV],
     },
@@ -195,6 +252,20 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
     "spec.ingress.annotations": _ANNOTATIONS,
     "spec.ingress.host": {"host must be a name, not an IP address": ["192.0.2.1", "999.9.9.9"]},
     "spec.ingress.path": {"path must not have '.' or '..' parts": ["/..", "/a/../b", "/.", "/a/./b"]},
+    "spec.auth": {
+        "exactly one of apiKeySecretRef, generate, none must be set": [
+            {},
+            {"generate": True, "none": True},
+            {"none": True, "apiKeySecretRef": {"name": "keys", "key": "api"}},
+        ],
+    },
+    "spec.networkPolicy.from[]": {
+        "either ipBlock, or podSelector, namespaceSelector or both must be set": [
+            {},
+            {"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}},
+            {"ipBlock": {"cidr": "10.0.0.0/8"}, "namespaceSelector": {}},
+        ],
+    },
     "spec.pod.labels": {
         "labels of llama-operator.dev/ and app.kubernetes.io/ are set by the operator": [
             {"app.kubernetes.io/name": "a"},
@@ -220,8 +291,23 @@ OF_THE_WHOLE: dict[str, list[dict[str, Any]]] = {
         {"source": s, "projector": {"source": s}, "draft": {"source": s}, "adapters": [{"name": "a", "source": s}]}
         for s in ({"volume": {"claimName": "a", "path": "m.gguf"}}, {"oci": {"image": "a", "path": "m.gguf"}})
     ],
-    "engine.env LLAMA_API_KEY needs ingress.path '/': below another path llama-server asks for the key on /health too, "
-    "and the kubelet has none": [{"engine": {"env": [{"name": "LLAMA_API_KEY", "value": "x"}]}}],
+    "draft is for engine.mode chat": [{"engine": {"mode": mode}} for mode in ("embedding", "rerank")],
+    "engine.gpuLayers and engine.split are for accelerators; accelerator.type is cpu": [
+        {"accelerator": {"type": "cpu"}, "engine": {"gpuLayers": "auto"}},
+        {"accelerator": {}, "engine": {"split": {}}},
+    ],
+    "engine.split.proportions must have one number for each accelerator (accelerator.count)": [
+        {"accelerator": {"type": "cuda", "count": count}, "engine": {"split": {"proportions": proportions}}}
+        for count, proportions in ((2, [1]), (1, [1, 2]))
+    ],
+    "engine.split.main must be less than accelerator.count: the first accelerator is 0": [
+        {"accelerator": {"type": "cuda", **count}, "engine": {"split": {"main": main}}}
+        for count, main in (({}, 1), ({"count": 2}, 2))
+    ],
+    "engine.promptCache must be less than resources.limits.memory, which holds the model, too": [
+        {"engine": {"promptCache": "8Gi"}, "resources": {"limits": {"memory": "8Gi"}}},
+        {"engine": {"promptCache": 2000}, "resources": {"limits": {"memory": 1000}}},
+    ],
 }
 """Rules of `spec` itself: parts of the spec that break them in the first valid manifest."""
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from tests.integration.server import Object, RefusedError, Server
 
 MODEL = "LlamaModel"
-CHILDREN = ("Deployment", "Service", "Ingress", "PersistentVolumeClaim")
-"""Those that people change. A model's Jobs have names that nobody knows beforehand."""
+CHILDREN = ("Deployment", "Service", "Ingress", "PersistentVolumeClaim", "NetworkPolicy", "PodDisruptionBudget")
+"""Those that people change. A model's Jobs have names that nobody knows beforehand, and nobody looks at its Secret."""
 _PATHS = {
     MODEL: "/apis/llama-operator.dev/v1alpha1/namespaces/{}/llamamodels",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
@@ -16,6 +16,9 @@ _PATHS = {
     "Service": "/api/v1/namespaces/{}/services",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
     "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+    "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
+    "Secret": "/api/v1/namespaces/{}/secrets",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "Pod": "/api/v1/namespaces/{}/pods",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",

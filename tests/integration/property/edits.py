@@ -231,9 +231,26 @@ _INGRESS = {
     ),
 }
 
+_NETWORK_POLICY = {
+    "nobody": Edit(lambda obj: obj["spec"].update(ingress=[])),
+    "everybody": Edit(lambda obj: obj["spec"].update(ingress=[{}])),
+    "other pods": Edit(lambda obj: obj["spec"].update(podSelector={"matchLabels": {"theirs": "x"}})),
+    "selector added": Edit(lambda obj: obj["spec"]["podSelector"].setdefault("matchLabels", {}).update(theirs="x")),
+    "nowhere to go": Edit(lambda obj: obj["spec"].update(policyTypes=["Ingress", "Egress"])),
+}
+
+_BUDGET = {
+    "none at all": Edit(lambda obj: obj["spec"].update(maxUnavailable=0)),
+    "at least": Edit(lambda obj: obj["spec"].update(maxUnavailable=None, minAvailable=1)),
+    "other pods": Edit(lambda obj: obj["spec"].update(selector={"matchLabels": {"theirs": "x"}})),
+    "ready ones": Edit(lambda obj: obj["spec"].update(unhealthyPodEvictionPolicy="IfHealthyBudget")),
+}
+
 EDITS: dict[str, dict[str, Edit]] = {
     "Deployment": _ANY | _DEPLOYMENT,
     "Service": _ANY | _SERVICE,
     "Ingress": _ANY | _INGRESS,
     "PersistentVolumeClaim": _ANY,
+    "NetworkPolicy": _ANY | _NETWORK_POLICY,
+    "PodDisruptionBudget": _ANY | _BUDGET,
 }

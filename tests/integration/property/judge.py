@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from llama_operator import constants
 from llama_operator.api.types import SpecError, parse
 from llama_operator.config import Config
 from llama_operator.reconcile import ahead
+from llama_operator.reconcile.blame import blame
 from llama_operator.reconcile.plan import beside, controller_uid, plan
 from llama_operator.reconcile.status import Failure, Observed, compute
+from llama_operator.resources import auth
+from tests.integration.property import kubelet
 from tests.integration.property.cluster import CHILDREN, MODEL, Cluster
 from tests.integration.property.ownership import differences
 from tests.integration.server import Object
@@ -36,7 +40,7 @@ class View:
 def look(cluster: Cluster) -> View:
     return View(
         models=cluster.list(MODEL),
-        children=[child for kind in (*CHILDREN, "Job") for child in cluster.list(kind)],
+        children=[child for kind in (*CHILDREN, "Job", "Secret") for child in cluster.list(kind)],
         replica_sets=cluster.list("ReplicaSet"),
         pods=cluster.list("Pod"),
     )
@@ -60,7 +64,9 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     mine = [child for child in view.children if controller_uid(child) == uid]
     pods = [pod for pod in view.pods if _label(pod) == name]
     try:
-        desired = ahead.desired(parse(model), CONFIG, mine)
+        deployment = next((child for child in mine if child["kind"] == "Deployment"), {})
+        cause, _ = blame(deployment, pods, datetime.now(UTC))
+        desired = ahead.desired(parse(model), CONFIG, mine, cause)
     except SpecError as error:  # then the children stay as they are
         yield from _wrong_status(model, mine, pods, Failure("Invalid", str(error)))
         return
@@ -68,19 +74,23 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     taken = []
     for child in desired:
         live = by_ref.get(_ref(child))
+        if child["kind"] == "Secret" and not _mounted(child, desired):
+            continue  # it is made when pods are to mount it
         if live is None:
             yield f"{_told(child)} is missing"
         elif controller_uid(live) != uid:
             taken.append(child)
         elif _ending(live):
             yield f"{_told(child)} is being deleted"
-        else:
+        elif child["kind"] != "Secret":
             yield from (f"{_told(child)} {what}" for what in differences(beside(child, live) or child, live))
     if not taken:  # as long as a child cannot be made, nothing is pruned
         wanted = {_ref(child) for child in desired}
-        yield from (f"{_told(child)} is not wanted" for child in mine if _ref(child) not in wanted)
+        yield from (f"{_told(child)} is not wanted" for child in mine if _ref(child) not in wanted | _kept(mine))
         todo = plan(desired, mine)
         yield from (f"{_told(child)} would be written" for child in [*todo.apply, *todo.delete])
+    if deployment and deployment["spec"]["replicas"] and constants.FALLBACK in deployment["metadata"]["annotations"]:
+        yield f"{_told(deployment)} has a version on trial, although its pods have had their say"
     failure = None
     if taken:
         stalled = _conditions(model).get("Stalled", {"reason": "", "message": ""})
@@ -91,13 +101,24 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     yield from _wrong_status(model, mine, pods, failure)
 
 
+def _mounted(secret: Object, desired: list[Object]) -> bool:
+    (deployment,) = (child for child in desired if child["kind"] == "Deployment")
+    return bool(auth.mounted(deployment["spec"]["template"]) == secret["metadata"]["name"])
+
+
+def _kept(mine: list[Object]) -> set[tuple[str, str]]:
+    """A Secret stays as long as its model: nobody knows any more who has the key."""
+    return {_ref(child) for child in mine if child["kind"] == "Secret"}
+
+
 def _wrong_status(model: Object, mine: list[Object], pods: list[Object], failure: Failure | None) -> Iterator[str]:
     status = model.get("status", {})
     if status.get("observedGeneration") != model["metadata"]["generation"]:
         yield f"status is of generation {status.get('observedGeneration')}, not {model['metadata']['generation']}"
     addressless = "ingress" in model["spec"] or model["spec"]["service"]["type"] == "LoadBalancer"
+    bad = kubelet.BAD in model["spec"].get("engine", {}).get("args", [])
     ready = _conditions(model).get("Ready", {})
-    if ready.get("status") != str(not (failure or addressless or not model["spec"]["replicas"])):
+    if ready.get("status") != str(not (failure or addressless or bad or not model["spec"]["replicas"])):
         yield f"Ready says {ready}"
     expected = compute(model, Observed(mine, pods), failure, "now")
     if status != expected:

@@ -1,4 +1,7 @@
-"""A kubelet that needs no node: what it would write into a pod's status if all went well, at once."""
+"""A kubelet that needs no node: what it would write into a pod's status, at once.
+
+All goes well, unless llama-server is started with BAD: then it has ended three times.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from datetime import UTC, datetime
 
 from tests.integration.property.cluster import Cluster
 from tests.integration.server import Object, RefusedError
+
+BAD = "--check-tensors"
 
 
 def run(cluster: Cluster, pods: list[Object]) -> bool:
@@ -30,15 +35,20 @@ def _status(pod: Object) -> Object:
     staged = {"terminated": {"exitCode": 0, "startedAt": now, "finishedAt": now, "reason": "Completed"}}
     ends = spec["restartPolicy"] == "OnFailure"  # a Job's
     state = staged if ends else {"running": {"startedAt": now}}
+    crashes = any(BAD in container.get("args", []) for container in spec["containers"])
+    crashed = {"terminated": {**staged["terminated"], "exitCode": 1, "reason": "Error"}}
+    well = dict.fromkeys(types, "True") | (dict.fromkeys(("ContainersReady", "Ready"), "False") if crashes else {})
     return {
         "phase": "Succeeded" if ends else "Running",
         "startTime": now,
-        "conditions": [{"type": type_, "status": "True", "lastTransitionTime": now} for type_ in types],
-        "initContainerStatuses": [_container(c, staged) for c in spec.get("initContainers", [])],
-        "containerStatuses": [_container(c, state) for c in spec["containers"]],
+        "conditions": [{"type": type_, "status": well[type_], "lastTransitionTime": now} for type_ in types],
+        "initContainerStatuses": [
+            _container(c, state if "restartPolicy" in c else staged) for c in spec.get("initContainers", [])
+        ],
+        "containerStatuses": [_container(c, crashed if crashes else state, crashes) for c in spec["containers"]],
     }
 
 
-def _container(container: Object, state: Object) -> Object:
-    fixed = {"ready": True, "started": True, "restartCount": 0, "imageID": ""}
+def _container(container: Object, state: Object, crashes: bool = False) -> Object:
+    fixed = {"ready": not crashes, "started": not crashes, "restartCount": 2 * crashes, "imageID": ""}
     return {"name": container["name"], "image": container["image"], "state": state, **fixed}

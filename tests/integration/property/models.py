@@ -27,6 +27,8 @@ STRANGERS: dict[str, Object] = {
             }
         ]
     },
+    "NetworkPolicy": {"podSelector": {"matchLabels": {"theirs": "x"}}},
+    "PodDisruptionBudget": {"selector": {"matchLabels": {"theirs": "x"}}, "maxUnavailable": 1},
     "PersistentVolumeClaim": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
 }
 

@@ -17,7 +17,10 @@ Object = dict[str, Any]
 NAMES = ("a", "a-model", "a-model-model", "b" * 63, "c" + "-" * 61 + "c")
 """The volume of `a` is `a-model`, the Service of `a-model` is `a-model`; two are as long as a name may be."""
 
-PLURALS = ("", "llamamodels", "deployments", "services", "ingresses", "persistentvolumeclaims", "pods", "jobs")
+PLURALS = (
+    *("", "llamamodels", "deployments", "services", "ingresses", "persistentvolumeclaims", "pods", "jobs"),
+    *("networkpolicies", "poddisruptionbudgets"),
+)
 
 _texts = st.dictionaries(st.sampled_from(["one", "x.example.com/two"]), st.sampled_from(["", "1", "$(A)"]), max_size=2)
 _sources = st.sampled_from(
@@ -41,7 +44,9 @@ _engines = st.fixed_dictionaries(
     {},
     optional={
         "contextSize": st.sampled_from([4096, 8192]),
-        "args": st.sampled_from([["--verbose"], ["--temp", "0"], ["--chat-template", "$(A) $$"]]),
+        "args": st.sampled_from([["--verbose"], ["--temp", "0"], ["--check-tensors"], ["--tags", "$(A) $$"]]),
+        "kvCache": st.sampled_from([{}, {"keys": "q8_0"}]),
+        "webUI": st.booleans(),
         "env": _variables,
     },
 )
@@ -69,6 +74,10 @@ _ingresses = st.fixed_dictionaries(
         "tls": st.just({"secretName": "tls"}),
         "annotations": _texts,
     },
+)
+_auths = st.sampled_from([{"none": True}, {"generate": True}, {"apiKeySecretRef": {"name": "keys", "key": "a"}}])
+_policies = st.sampled_from(
+    [{"enabled": False}, {"from": [{"podSelector": {}}]}, {"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]
 )
 _pods = st.fixed_dictionaries(
     {},
@@ -104,10 +113,19 @@ _specs: st.SearchStrategy[Object] = st.fixed_dictionaries(
         "resources": _resources,
         "service": _services,
         "ingress": _ingresses,
+        "auth": _auths,
+        "networkPolicy": _policies,
         "pod": _pods,
     },
 )
-specs = _specs.filter(lambda spec: not ("storage" in spec and "volume" in spec["source"]))
+
+
+def _accepted(spec: Object) -> Object:
+    """Below another path than / there can be no key."""
+    return spec if spec.get("ingress", {}).get("path", "/") == "/" else spec | {"auth": {"none": True}}
+
+
+specs = _specs.filter(lambda spec: not ("storage" in spec and "volume" in spec["source"])).map(_accepted)
 
 
 def _on_models(names: st.SearchStrategy[str]) -> list[st.SearchStrategy[Step]]:
@@ -136,7 +154,7 @@ def _on_machines() -> list[st.SearchStrategy[Step]]:
         st.builds(steps.Down, kill),
         st.builds(steps.Up) | st.builds(steps.Thaw) | st.builds(steps.See),
         st.builds(steps.Freeze),
-        st.builds(steps.KillAtWrite, st.integers(1, 6)),
+        st.builds(steps.KillAtWrite, st.integers(1, 8)),
         st.builds(steps.Watches, st.sampled_from(Sight), plurals),
         st.builds(steps.Cut, plurals) | st.builds(steps.Blind, st.booleans()),
         st.builds(steps.Fail, st.sampled_from(Fault), st.integers(1, 3), st.booleans()),

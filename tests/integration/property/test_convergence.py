@@ -77,3 +77,36 @@ def test_new_sources_are_staged_ahead_through_restarts_and_changes_of_mind(play:
             ]
         )
     )
+
+
+def test_bad_versions_are_rolled_back_through_restarts_and_changes_of_mind(play: Play) -> None:
+    """With the Deployment's own controller, which replaces pods as it does in any cluster."""
+    name = NAMES[0]
+    bad, worse, good, better = (
+        full(engine={"args": args})
+        for args in (["--check-tensors"], ["--check-tensors", "-v"], ["-v"], ["-v", "--temp", "1"])
+    )
+    play(
+        Sequence(
+            [
+                steps.Apply(name, bad),
+                steps.Rest(),
+                steps.Apply(name, good),
+                steps.Rest(),
+                steps.Apply(name, bad),
+                steps.KillAtWrite(2),
+                steps.Rest(),
+                steps.Apply(name, worse),
+                steps.Restart(),
+                steps.Rest(),
+                steps.Apply(name, bad),
+                steps.Scale(name, 3),
+                steps.Rest(),
+                steps.EditChild(name, "Deployment", "image"),
+                steps.Rest(),
+                steps.Apply(name, better),
+                steps.Rest(),
+                steps.Apply(name, worse),
+            ]
+        )
+    )

@@ -46,6 +46,8 @@ def of_type(type_: inspect.Type) -> Schema:
             return {"type": "string"}
         case inspect.IntType():
             return {"type": "integer"}
+        case inspect.BoolType():
+            return {"type": "boolean"}
     raise AssertionError(f"{type_} has no counterpart in a schema")
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from llama_operator.config import Config, read
+from llama_operator.flags import table
 from tests.unit.chart.helm import NAMESPACE, Helm, Object
 
 SHA = "sha256:" + "0123456789abcdef" * 4
@@ -23,6 +24,7 @@ def test_operator_understands_the_defaults(helm: Helm) -> None:
     assert config(helm) == Config(
         stage_image="localhost/llama-operator:0.1.0",
         server_images={"cpu": "localhost/llama-server:0.1.0"},
+        server_builds={"cpu": table.builds()[-1]},
         lease=f"{NAMESPACE}/llama-operator",
     )
 
@@ -30,7 +32,10 @@ def test_operator_understands_the_defaults(helm: Helm) -> None:
 def test_operator_understands_every_setting(helm: Helm) -> None:
     values = {
         "image": {"repository": "r.example/op", "tag": "7"},
-        "serverImages": {"cpu": {"repository": "r.example/cpu"}, "cuda": {"repository": "r.example/cuda", "tag": "8"}},
+        "serverImages": {
+            "cpu": {"repository": "r.example/cpu", "build": ""},
+            "cuda": {"repository": "r.example/cuda", "tag": "8", "build": table.builds()[0]},
+        },
         "watch": {"namespaces": ["team-a", "team-b"]},
         "resyncSeconds": 1000000,
         "nodePaths": ["/srv/models", "/mnt/a.b"],
@@ -40,6 +45,7 @@ def test_operator_understands_every_setting(helm: Helm) -> None:
     assert config(helm, values) == Config(
         stage_image="r.example/op:7",
         server_images={"cpu": "r.example/cpu:0.1.0", "cuda": "r.example/cuda:8"},
+        server_builds={"cuda": table.builds()[0]},
         namespaces=("team-a", "team-b"),
         lease=f"{NAMESPACE}/op",
         resync_seconds=1000000,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from llama_operator.kube.kinds import EVENT, LEASE, MODEL, OWNED, POD
+from llama_operator.kube.kinds import EVENT, LEASE, MODEL, OWNED, POD, SECRET
 from llama_operator.resources import OPTIONAL
 from tests.unit.chart.helm import NAMESPACE, Helm, Object, is_test
 
@@ -79,7 +79,7 @@ def needed() -> set[Right]:
     verbs = {kind: ["get", "list", "watch", "create", "patch"] for kind in OWNED}
     for kind in OWNED:
         verbs[kind] += ["delete"] if kind.kind in OPTIONAL else []
-    verbs |= {MODEL: ["get", "list", "watch"], POD: ["list", "watch"], EVENT: ["create", "list"]}
+    verbs |= {MODEL: ["get", "list", "watch"], POD: ["list", "watch"], EVENT: ["create", "list"], SECRET: ["create"]}
     found = {(kind.group, kind.plural, verb) for kind, some in verbs.items() for verb in some}
     return found | {(MODEL.group, f"{MODEL.plural}/status", "patch")}
 

@@ -1,6 +1,7 @@
 """Names of images, and what buildah is told; building itself is tested by building."""
 
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
 
-    def build(ref: str, context: Path, dockerfile: Path, target: str | None, archive: Path, log: Path) -> None:
-        asked.append(ref)
+    def build(ref: str, context: Path, dockerfile: Path, words: Sequence[str], archive: Path, log: Path) -> None:
+        asked.append(" ".join([ref, *words]))
         archive.write_text(ref)
 
     monkeypatch.setattr(buildah, "build", build)
@@ -54,6 +55,20 @@ def test_another_content_is_another_tag(repository: Path, builds: list[str], cha
     assert builds == [before, after]
 
 
+def test_an_argument_is_given_to_the_build_and_names_another_image(repository: Path, builds: list[str]) -> None:
+    plain, _ = images.build("app")
+    given, _ = images.build("app", ["CPU=any"])
+    assert plain != given
+    assert builds == [plain, f"{given} --build-arg=CPU=any"]
+
+
+def test_layers_get_the_time_that_the_dockerfile_names() -> None:
+    assert buildah.timestamp("ARG BASE=debian\nARG SOURCE_DATE_EPOCH=1790820708\nFROM ${BASE}\n") == [
+        "--timestamp=1790820708"
+    ]
+    assert buildah.timestamp("FROM scratch\nARG SOURCE_DATE_EPOCH\n") == []
+
+
 def test_what_the_rules_leave_out_does_not_count(repository: Path, builds: list[str]) -> None:
     (repository / "app/Dockerfile.dockerignore").write_text("notes\nDockerfile.dockerignore\n")
     before, _ = images.build("app")
@@ -62,7 +77,7 @@ def test_what_the_rules_leave_out_does_not_count(repository: Path, builds: list[
 
 
 def test_a_failed_build_leaves_no_archive(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(ref: str, context: Path, dockerfile: Path, target: str | None, archive: Path, log: Path) -> None:
+    def fail(ref: str, context: Path, dockerfile: Path, words: Sequence[str], archive: Path, log: Path) -> None:
         archive.write_text("half")
         raise shell.GroundError("no")
 

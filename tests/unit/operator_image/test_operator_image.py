@@ -32,7 +32,7 @@ def test_no_kubernetes_client_is_installed() -> None:
 def test_context_is_what_the_dockerfile_copies() -> None:
     sent = set(context.files(REPO, context.parse((REPO / ".dockerignore").read_text())))
     package = {path for path in sent if path.startswith("operator/llama_operator/")}
-    assert "operator/llama_operator/__init__.py" in package
+    assert {f"operator/llama_operator/{file}" for file in ("__init__.py", "flags/builds/0c1e57098.json")} <= package
     assert sent - package == {"pyproject.toml", "uv.lock"}
     assert not any("__pycache__" in path or path.endswith(".pyc") for path in sent)
 

@@ -6,14 +6,19 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from llama_operator import constants
 from llama_operator.api.types import LlamaModel, Spec, parse
 from llama_operator.config import Config
-from llama_operator.reconcile import ahead, jobs
+from llama_operator.reconcile import ahead, jobs, rollback
 from llama_operator.reconcile.plan import Plan, key, plan
 from llama_operator.resources import served as record
 from llama_operator.resources import sources
 from tests.unit.resources.models import CONFIG, raw
+
+ANY_FLAGS = replace(CONFIG, server_builds={})
+"""Of builds that nobody knows here: arguments are only names of versions in these tests."""
 
 Object = dict[str, Any]
 
@@ -39,7 +44,7 @@ class Cluster:
 
     spec: Object
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
-    config: Config = CONFIG
+    config: Config = ANY_FLAGS
     holding: bool = False
 
     def model(self) -> LlamaModel:
@@ -62,7 +67,7 @@ class Cluster:
 
     def waits(self, before: Object) -> bool:
         """Whether the pod template has to stay as it is."""
-        old, model = ahead.served(before), self.model()
+        old, model = rollback.standing(before).serves, self.model()
         wanted, storage = sources.of(model.spec), self.spec["storage"]
         others = old is not None and sources.of(old) != wanted
         if not others or not storage or storage == ONCE or model.spec.replicas == 0:
@@ -78,7 +83,7 @@ class Cluster:
         after = self.deployment()
         if waits:
             assert after["spec"]["template"] == before["spec"]["template"], "rolled too early"
-            assert ahead.served(after) == ahead.served(before), "forgets what it serves"
+            assert rollback.standing(after) == rollback.standing(before), "forgets what it serves"
         else:
             told = after["metadata"]["annotations"].get(constants.SERVED)
             assert told == record.written(self.asked()), "not rolled"
@@ -105,7 +110,7 @@ class Cluster:
             deployment["metadata"]["managedFields"] = [owned]
 
     def upgrade(self, image: str) -> None:
-        self.config = type(CONFIG)(stage_image=image, server_images=CONFIG.server_images)
+        self.config = replace(ANY_FLAGS, stage_image=image)
 
     def jobs(self) -> list[Object]:
         return [obj for (kind, _), obj in self.objects.items() if kind == "Job"]
@@ -124,16 +129,16 @@ class Cluster:
         return " ".join(self.template()["spec"]["containers"][0]["args"])
 
     def serves(self) -> Spec | None:
-        return ahead.served(self.deployment())
+        return rollback.standing(self.deployment()).serves
 
     def asked(self) -> Spec:
         """What the Deployment serves once it is as the spec says."""
-        return record.of(self.model())
+        return record.of(self.model(), self.config)
 
 
-def started(available: int = 1, **spec: Any) -> Cluster:
+def started(available: int = 1, config: Config = ANY_FLAGS, **spec: Any) -> Cluster:
     """A model whose servers answer, or not yet."""
-    cluster = Cluster({"source": source("a"), "storage": CLAIM} | spec)
+    cluster = Cluster({"source": source("a"), "storage": CLAIM} | spec, config=config)
     cluster.reconcile()
     cluster.answer(available)
     return cluster

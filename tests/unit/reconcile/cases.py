@@ -11,6 +11,8 @@ from llama_operator.reconcile.finding import Finding
 from llama_operator.reconcile.status import Failure, Observed, compute
 from tests.unit.reconcile.case import Case
 from tests.unit.reconcile.cases_ahead import AHEAD
+from tests.unit.reconcile.cases_facts import FACTS
+from tests.unit.reconcile.cases_rollback import ROLLED_BACK
 from tests.unit.reconcile.objects import (
     LATER,
     NAME,
@@ -172,6 +174,11 @@ CASES = [
         "OutOfMemory Staged OutOfMemory Exposed Reconciling",
     ),
     case(
+        "sidecar ended",
+        [serving(container("llama-server", running(), ready=True), sidecar=container("sidecar", terminated(1)))],
+        "SidecarFailed Staged SidecarFailed Exposed Reconciling",
+    ),
+    case(
         "hangs",
         [serving(container("llama-server", running()), ready=condition("Ready", False, since=LATER))],
         "Unresponsive Staged Unresponsive Exposed Reconciling",
@@ -223,6 +230,12 @@ CASES = [
         status=rollout(1, 1, 2),
     ),
     case(
+        "old version answers, new one has too small a limit",
+        [answering(name="tiny-a", version="old"), stage_failed("MemoryTooSmall", name="tiny-b")],
+        "MemoryTooSmall MemoryTooSmall Available Exposed Stalled",
+        status=rollout(1, 1, 2),
+    ),
+    case(
         "old version answers, new one crashes",
         [answering(name="tiny-a", version="old"), CRASHED],
         "ServerCrashed Staged Available Exposed Reconciling",
@@ -271,6 +284,8 @@ CASES = [
         for reason in ("Invalid", "NameConflict", "Forbidden", "Contested", "APIError")
     ),
     *AHEAD,
+    *ROLLED_BACK,
+    *FACTS,
 ]
 
 

@@ -26,6 +26,7 @@ FOUND: Object = {
 }
 FILE = {"role": "model", **FOUND}
 """A file as the stager reports it."""
+MEMORY: Object = {"weights": 4096, "kvCache": 128, "compute": 64, "promptCache": 512, "process": 32, "total": 4832}
 NAME = "tiny-6d5f8c7b9-x2x5k"
 
 
@@ -62,7 +63,7 @@ def terminated(code: int, message: str = "", reason: str = "") -> Object:
     }
 
 
-STAGED = terminated(0, json.dumps({"files": [FILE]}))
+STAGED = terminated(0, json.dumps({"files": [FILE], "memory": MEMORY}))
 
 
 def container(name: str, state: Object, last: Object | None = None, restarts: int = 0, **more: Any) -> Object:
@@ -88,13 +89,15 @@ def condition(type_: str, status: bool, since: str = CREATED, **more: Any) -> Ob
 def pod(
     *,
     stage: Object | None = None,
+    sidecar: Object | None = None,
     server: Object | None = None,
     ready: Object | None = None,
     name: str = NAME,
     version: str | None = None,
     **status: Any,
 ) -> Object:
-    """A pod on a node; `stage` and `server` are container statuses."""
+    """A pod on a node; `stage`, `sidecar` and `server` are container statuses. The sidecar runs once all is staged."""
+    watches = container("sidecar", running(), ready=True, started=True) if stage and stage["ready"] else None
     scheduled = [condition("PodReadyToStartContainers", True), condition("PodScheduled", True)]
     return {
         "metadata": {
@@ -108,7 +111,10 @@ def pod(
         "status": {
             "phase": "Pending",
             "conditions": [*scheduled, ready or condition("Ready", False, reason="ContainersNotReady")],
-            "initContainerStatuses": [stage or container("stage", waiting("PodInitializing"))],
+            "initContainerStatuses": [
+                stage or container("stage", waiting("PodInitializing")),
+                sidecar or watches or container("sidecar", waiting("PodInitializing")),
+            ],
             "containerStatuses": [server or container("llama-server", waiting("PodInitializing"))],
             **status,
         },

@@ -51,12 +51,13 @@ REFUSALS = [
 
 CRASHES = [
     ("error: invalid argument: --there-is-no-such-flag", 1, "correct spec.engine.args"),
+    ("- dio: use DirectIO if available\n\n\nto show complete usage, run with -h", 1, "correct spec.engine.args"),
     ("llama_model_load: error loading model: unknown model architecture: 'new'", 1, "set spec.image to a newer one"),
     ("ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9", 1, "spec.engine.contextSize"),
     ("E srv    load_model: failed to load model, '/models/a.gguf'", 1, "see that the file is a model"),
     ("CUDA error: no kernel image is available for execution on the device", 134, "driver fits the image"),
     ("", 132, "CPU instructions"),
-    ("", 137, "not answering its health check"),
+    ("", 137, "because it hung"),
     ("", 139, "this build of llama.cpp is faulty"),
     ("strange", 7, "mend what these lines complain about"),
 ]

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_operator import constants
@@ -20,7 +20,8 @@ SETTLED = 8
 
 
 def test_the_first_start_needs_no_job() -> None:
-    assert [kind for kind, _ in started().objects] == ["PersistentVolumeClaim", "Deployment", "Service"]
+    made = [kind for kind, _ in started().objects]
+    assert made == ["PersistentVolumeClaim", "Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget"]
 
 
 @pytest.mark.parametrize("storage", [CLAIM, CACHE])
@@ -174,6 +175,7 @@ def play(cluster: Cluster, name: str, value: Any) -> None:
             cluster.reconcile()
 
 
+@settings(deadline=None)
 @given(steps=st.lists(STEPS, max_size=25))
 def test_any_order_of_events_comes_to_rest_at_what_the_spec_says(steps: list[tuple[str, Any]]) -> None:
     """`Cluster.look` holds the promise at every write."""

@@ -10,8 +10,8 @@ from llama_operator import constants
 from llama_operator.reconcile import status
 from llama_operator.reconcile.plan import Plan
 from tests.unit.reconcile import cases_ahead
-from tests.unit.reconcile.ahead_cluster import Cluster, complete, source, started
-from tests.unit.resources.models import raw
+from tests.unit.reconcile.ahead_cluster import CACHE, Cluster, complete, source, started
+from tests.unit.resources.models import CONFIG, raw
 
 Object = dict[str, Any]
 
@@ -55,6 +55,18 @@ def test_other_settings_do_not_begin_anew() -> None:
     cluster.reconcile()
     cluster.spec |= {"engine": {"slots": 4}, "image": "localhost/other:1", "replicas": 2}
     assert [child["kind"] for child in cluster.reconcile().apply] == ["Deployment"]
+    assert cluster.plan() == Plan([], [])
+
+
+def test_a_larger_limit_begins_anew() -> None:
+    """The Job may have been refused for the one that it was told."""
+    cluster = started(resources={"limits": {"memory": "1Gi"}})
+    cluster.spec["source"] = source("b")
+    cluster.reconcile()
+    old, cluster.spec["resources"] = cluster.template(), {"limits": {"memory": "2Gi"}}
+    assert [child["kind"] for child in cluster.reconcile().delete] == ["Job"]
+    assert [child["kind"] for child in cluster.reconcile().apply] == ["Job"]
+    assert cluster.template() == old
     assert cluster.plan() == Plan([], [])
 
 
@@ -150,15 +162,26 @@ def test_who_deletes_the_job_while_nobody_is_served_ends_the_hold() -> None:
 
 
 def test_what_cannot_be_built_any_more_is_not_held() -> None:
-    """The operator was installed anew, and has no image of the old kind."""
-    cluster = started()
-    cluster.config = msgspec.structs.replace(cluster.config, server_images={"cuda": "localhost/cuda:1"})
-    cluster.spec |= {"source": source("b"), "accelerator": {"type": "cuda"}}
+    """The operator was installed anew, and does not allow the old folder of the nodes."""
+    allowed = msgspec.structs.replace(CONFIG, node_paths=("/models",))
+    cluster = started(config=allowed, storage={"cache": {"nodePath": "/models"}})
+    cluster.config = CONFIG
+    cluster.spec |= {"source": source("b"), "storage": CACHE}
     assert written(cluster) == ["Deployment"]
 
 
+def test_the_old_image_is_held_although_the_operator_brings_another() -> None:
+    cluster = started()
+    old = cluster.template()
+    cluster.config = msgspec.structs.replace(cluster.config, server_images={"cuda": "localhost/cuda:1"})
+    cluster.spec |= {"source": source("b"), "accelerator": {"type": "cuda"}}
+    assert written(cluster) == ["Job"]
+    cluster.reconcile()
+    assert cluster.template() == old
+
+
 def test_a_template_that_is_too_large_to_be_told_is_not_held() -> None:
-    cluster = started(engine={"args": ["x" * 65536]})
+    cluster = started(engine={"args": ["--tags", "x" * 65536]})
     assert constants.SERVED not in cluster.deployment()["metadata"]["annotations"]
     cluster.spec["source"] = source("b")
     assert written(cluster) == ["Deployment"]

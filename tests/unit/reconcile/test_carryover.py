@@ -45,7 +45,7 @@ class TestStager:
         assert plan(after_upgrade(), children()) == NOTHING
 
     def test_a_new_model_gets_the_new_stager(self) -> None:
-        (deployment, _) = plan(after_upgrade(), []).apply
+        deployment = plan(after_upgrade(), []).apply[0]
         assert deployment["spec"]["template"]["spec"]["initContainers"][0]["image"] == UPGRADED.stage_image
 
     def test_the_new_stager_comes_with_any_other_change_of_the_pods(self) -> None:
@@ -102,7 +102,7 @@ class TestScaler:
         assert deployment["spec"]["replicas"] == 1
 
     def test_is_who_set_the_number_and_did_it_through_scale(self) -> None:
-        (deployment, _) = scaled_by("keda", 4)
+        deployment = scaled_by("keda", 4)[0]
         assert scaler(deployment) == "keda"
         (entry,) = deployment["metadata"]["managedFields"]
         deployment["metadata"]["managedFields"] = [{**entry, "subresource": ""}]

@@ -15,6 +15,7 @@ from tests.unit.resources.models import EXAMPLES, example
 
 STORAGE: dict[str, Any] = {"storage": {"claim": {"size": "1Gi"}}}
 INGRESS: dict[str, Any] = {"ingress": {"host": "a.example.com"}}
+REST = ["NetworkPolicy", "PodDisruptionBudget"]
 NOTHING = Plan([], [])
 
 
@@ -30,7 +31,7 @@ def carry_out(wanted: Plan, observed: list[Object]) -> list[Object]:
 
 def test_absent_children_are_applied_in_order() -> None:
     wanted = plan(children(**STORAGE, **INGRESS), [])
-    assert names(wanted.apply) == ["PersistentVolumeClaim", "Deployment", "Service", "Ingress"]
+    assert names(wanted.apply) == ["PersistentVolumeClaim", "Deployment", "Service", "Ingress", *REST]
     assert wanted.delete == []
 
 
@@ -77,16 +78,27 @@ def test_a_claim_is_never_deleted() -> None:
     assert plan(children(), children(**STORAGE)).delete == []
 
 
+def test_a_secret_is_made_when_the_first_pods_are_to_mount_it_and_never_looked_at_again() -> None:
+    keyed, open_ = children(auth={"generate": True}), children()
+    assert names(plan(keyed, []).apply)[:2] == ["Secret", "Deployment"]
+    assert names(plan(keyed, open_).apply) == ["Secret", "Deployment"]
+    mounted = [child for child in keyed if child["kind"] != "Secret"]
+    assert plan(keyed, mounted) == NOTHING
+    held = [*open_, keyed[0]]  # the old pods stay until other files are staged
+    assert plan(held, open_) == NOTHING
+    assert plan(open_, keyed).delete == []
+
+
 def test_objects_of_others_are_never_deleted_and_count_as_absent() -> None:
     observed = children(**INGRESS)
     for obj in observed:
         obj["metadata"]["ownerReferences"][0]["uid"] = "the model of this name before"
     wanted = plan(children(), observed)
-    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service"], [])
+    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service", *REST], [])
     for obj in observed:
         del obj["metadata"]["ownerReferences"]
     wanted = plan(children(), observed)
-    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service"], [])
+    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service", *REST], [])
 
 
 def test_an_owner_that_is_no_controller_does_not_count() -> None:
@@ -94,7 +106,7 @@ def test_an_owner_that_is_no_controller_does_not_count() -> None:
     for obj in observed:
         obj["metadata"]["ownerReferences"][0]["controller"] = False
     wanted = plan(children(), observed)
-    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service"], [])
+    assert (names(wanted.apply), wanted.delete) == (["Deployment", "Service", *REST], [])
 
 
 def test_children_that_are_going_are_left_alone() -> None:
@@ -110,7 +122,7 @@ specs = st.fixed_dictionaries(
     {
         "replicas": st.integers(0, 3),
         "service": st.fixed_dictionaries({"port": st.sampled_from([80, 8000])}),
-        "engine": st.fixed_dictionaries({"args": st.lists(st.sampled_from(["--a", "--b"]), max_size=2)}),
+        "engine": st.fixed_dictionaries({"args": st.lists(st.sampled_from(["--verbose", "--no-warmup"]), max_size=2)}),
     },
     optional={
         "storage": st.just(STORAGE["storage"]),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llama_operator.api.conditions import STAGING_FAILURES, Reason
-from llama_operator.reconcile import pods
+from llama_operator.reconcile import containers, pods
 from llama_operator.reconcile.evidence import Suspect
 from llama_operator.reconcile.finding import Finding
 from tests.unit.reconcile.objects import (
@@ -187,7 +187,7 @@ SERVING: list[tuple[str, Object, Reason, str]] = [
             ready=condition("Ready", False, since=LATER, reason="ContainersNotReady"),
         ),
         Reason.UNRESPONSIVE,
-        "does not answer its health check any more; the kubelet restarts it",
+        "does not answer its health check any more; it is restarted within a minute",
     ),
     (
         "its node is lost: the node controller has turned Ready, and left all else",
@@ -261,10 +261,45 @@ SERVING: list[tuple[str, Object, Reason, str]] = [
         "raise spec.resources.limits.memory",
     ),
     (
+        "the sidecar is started again and again, beside a server that works",
+        serving(
+            container("llama-server", running(), ready=True, started=True),
+            sidecar=container("sidecar", waiting("CrashLoopBackOff"), terminated(1, "Traceback"), restarts=3),
+        ),
+        Reason.SIDECAR_FAILED,
+        "ended with Error, code 1: Traceback; it is started again, and the pod gets no requests",
+    ),
+    (
+        "the sidecar was killed for memory",
+        serving(
+            container("llama-server", running(), ready=True, started=True),
+            sidecar=container("sidecar", terminated(137, reason="OOMKilled")),
+        ),
+        Reason.SIDECAR_FAILED,
+        "ended with OOMKilled, code 137",
+    ),
+    (
+        "the sidecar was started again",
+        serving(
+            container("llama-server", running()), sidecar=container("sidecar", running(), terminated(1), restarts=1)
+        ),
+        Reason.STARTING,
+        "llama-server is being started",
+    ),
+    (
+        "the sidecar's image cannot be pulled",
+        serving(
+            container("llama-server", waiting("PodInitializing")),
+            sidecar=container("sidecar", waiting("ImagePullBackOff", "Back-off pulling image")),
+        ),
+        Reason.IMAGE_PULL_FAILED,
+        "of container sidecar cannot be pulled: Back-off pulling image; correct the chart's value `image`",
+    ),
+    (
         "killed by its startup probe",
         server(BACK_OFF, terminated(137), restarts=2),
         Reason.SERVER_CRASHED,
-        "ended with code 137; it was killed, mostly for not answering its health check",
+        "ended with code 137; it was killed: because it hung, if `kubectl logs POD -c sidecar` says so",
     ),
     (
         "program missing in the image",
@@ -362,3 +397,9 @@ def test_evidence_counts_only_as_long_as_it_is_needed() -> None:
 )
 def test_what_is_tried_again_and_again_is_told_in_the_same_words(one: Object, another: Object) -> None:
     assert pods.serving(one, [], {}) == pods.serving(another, [], {})
+
+
+def test_what_a_flag_takes_is_not_told_instead_of_the_complaint() -> None:
+    complaint, usage = 'error while handling argument "--x": no such file', "y" * 900
+    words = containers.last_words({"message": f"{complaint}\n\nusage:\n{usage}\n\nto show complete usage, run with -h"})
+    assert words == f": {complaint}"

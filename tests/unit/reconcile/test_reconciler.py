@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from tests.unit.reconcile.world import (
+    BUDGET,
     CLAIM,
     DEPLOYMENT,
     EVENTS,
     INGRESS,
     MODEL,
+    POLICY,
+    SECRETS,
     SERVICE,
     World,
 )
@@ -15,7 +18,8 @@ from tests.unit.reconcile.world import (
 
 async def test_a_new_model_gets_its_children_and_a_status(world: World) -> None:
     assert await world.reconcile() is None
-    assert world.writes() == [("PATCH", DEPLOYMENT), ("PATCH", SERVICE), ("PATCH", f"{MODEL}/status")]
+    children = [("PATCH", path) for path in (DEPLOYMENT, SERVICE, POLICY, BUDGET)]
+    assert world.writes() == [("POST", SECRETS), *children, ("PATCH", f"{MODEL}/status")]
     assert world.api.objects[MODEL]["status"]["observedGeneration"] == 1
     assert world.ready()["status"] == "False"
 
@@ -47,7 +51,8 @@ async def test_a_deleted_child_comes_back(world: World) -> None:
 async def test_a_new_model_costs_one_look_up_and_one_write_each_for_children_and_status(world: World) -> None:
     world.model(storage={"claim": {"size": "1Gi"}}, ingress={"host": "q.example.com"})
     await world.reconcile()
-    children = [("PATCH", path) for path in (CLAIM, DEPLOYMENT, SERVICE, INGRESS)]
+    children = [("PATCH", path) for path in (CLAIM, DEPLOYMENT, SERVICE, INGRESS, POLICY, BUDGET)]
+    children.insert(1, ("POST", SECRETS))
     calls = [call for call in world.api.requests if call[1] != EVENTS]
     assert calls == [("GET", MODEL), *children, ("PATCH", f"{MODEL}/status")]
 

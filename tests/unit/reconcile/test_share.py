@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from llama_operator.api.staging import Progress
 from llama_operator.reconcile import share
-from llama_operator.reconcile.status import Observed, compute, stager
+from llama_operator.reconcile.respondents import Respondent
+from llama_operator.reconcile.status import Observed, asked, compute
 from tests.unit.reconcile.cases import NOW
 from tests.unit.reconcile.cases_ahead import NEW, held, of_job
 from tests.unit.reconcile.objects import Object, answering, observed, stage_failed, staging
@@ -84,12 +85,11 @@ def test_who_is_asked() -> None:
     ahead = of_job(staging(podIP="10.0.0.2"))
     ahead["metadata"]["uid"] = "uid-ahead"
     found = observed([beside])
-    assert (asked := stager(raw(), found)) is not None
-    assert asked.address == "10.0.0.1"
-    assert (asked := stager(raw(**NEW), held(ahead, server=beside))) is not None
-    assert (asked.uid, asked.address) == ("uid-ahead", "10.0.0.2")
+    assert [pod.address for pod in asked(raw(), found)[0]] == ["10.0.0.1"]
+    found = held(ahead, server=beside)
+    assert asked(raw(**NEW), found)[0] == [Respondent("uid-ahead", "10.0.0.2")]
 
 
 @pytest.mark.parametrize("pod", [answering(podIP="10.0.0.1"), staging(), staging(podIP="10.0.0.1", phase="Failed")])
 def test_nobody_else_is_asked(pod: Object) -> None:
-    assert stager(raw(), observed([copy.deepcopy(pod)])) is None
+    assert asked(raw(), observed([copy.deepcopy(pod)]))[0] == []

@@ -28,6 +28,7 @@ from tests.unit.reconcile.objects import (
     CREATED,
     FILE,
     FOUND,
+    MEMORY,
     NAME,
     Object,
     answering,
@@ -58,7 +59,9 @@ def test_conditions_agree_with_each_other(case: Case) -> None:
     good = {"Ready": "Ready", "Staged": "Staged", "Available": "Available", "Exposed": "Exposed"}
     for type_, reason in good.items():
         assert found[type_]["status"] == str(found[type_]["reason"] in (reason, {"Staged": "FilesDiffer"}.get(type_)))
-    ready = found["Ready"]
+    ready, degraded = found["Ready"], found.pop("Degraded", None)
+    if degraded and ready["status"] == "True":
+        assert degraded["message"] in ready["message"]
     if ready["status"] == "True":
         assert all(found[type_]["status"] == "True" for type_ in good)
         assert len(found) == len(good), "Ready, and still Reconciling or Stalled"
@@ -105,13 +108,16 @@ def test_numbers_and_addresses() -> None:
         "ingressURL": "http://a.example.com",
         "files": [FILE],
         "model": FOUND | {"summary": "llama 7.2B Q4_K_M"},
+        "memory": MEMORY,
     }
 
 
 def test_what_was_found_in_the_file_stays_known() -> None:
     """Pods come and go; while the next one stages, the file is still what it was."""
     old = judge(next(c for c in CASES if c.name == "answers"))
-    assert judge(next(c for c in CASES if c.name == "no pod yet"), old=old)["model"] == old["model"] != {}
+    later = judge(next(c for c in CASES if c.name == "no pod yet"), old=old)
+    assert (later["model"], later["memory"]) == (old["model"], old["memory"])
+    assert old["model"] != {} != old["memory"]
 
 
 def test_a_spec_that_cannot_be_read_has_no_address() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from datetime import UTC, datetime
 from typing import Any
 
+from llama_operator.api.sidecar import Facts
 from llama_operator.api.staging import Progress
 from llama_operator.config import Config
 from llama_operator.constants import KIND
@@ -14,10 +16,11 @@ from llama_operator.kube.transport import Answer, Request
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
-from llama_operator.reconcile.progress import Progresses
+from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
-from llama_operator.runtime.ask import NoAnswer
+from llama_operator.reconcile.respondents import after_facts, after_progress
+from llama_operator.runtime.answers import NoAnswer
 from llama_operator.runtime.cache import Cache
 from tests.unit.kube.fake_api import FakeAPI, status
 
@@ -28,8 +31,12 @@ DEPLOYMENT = kinds.BY_NAME["Deployment"].path(*KEY)
 SERVICE = kinds.BY_NAME["Service"].path(*KEY)
 INGRESS = kinds.BY_NAME["Ingress"].path(*KEY)
 CLAIM = kinds.BY_NAME["PersistentVolumeClaim"].path("team", "qwen-model")
+SECRETS = kinds.SECRET.path("team")
+POLICY = kinds.BY_NAME["NetworkPolicy"].path(*KEY)
+BUDGET = kinds.BY_NAME["PodDisruptionBudget"].path(*KEY)
 EVENTS = kinds.EVENT.path("team")
 REFUSAL_SECONDS = 600.0
+CREATED = "2026-11-24T00:00:00Z"
 T = 1e9
 """Unix time: it stands still, beside the clock of `World.now`."""
 LABELS = {"app.kubernetes.io/managed-by": "llama-operator", "llama-operator.dev/model": "qwen"}
@@ -47,12 +54,17 @@ class World:
         config = Config(stage_image="operator:1", server_images={"cpu": "server:1"})
         self.told: dict[str, Progress] = {}
         """What stagers answer, by address."""
+        self.facts: dict[str, Facts] = {}
+        """What sidecars answer, by address."""
+        self.hangs = False
+        """Whether sidecars take for ever."""
         self.reconciler = Reconciler(
             config=config,
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=REFUSAL_SECONDS, clock=lambda: self.now),
             inquiry=Inquiry(cache=self.cache, client=client, clock=lambda: self.now),
-            progresses=Progresses(ask=self._ask, wake=lambda key: None, clock=lambda: self.now),
+            progresses=Questions(ask=self._ask, pause=after_progress, wake=lambda key: None, clock=lambda: self.now),
+            facts=Questions(ask=self._ask_facts, pause=after_facts, wake=lambda key: None, clock=lambda: self.now),
             collector=Collector(
                 config=config, cache=self.cache, client=client, clock=lambda: self.now, now=lambda: 1e9
             ),
@@ -64,10 +76,17 @@ class World:
             raise NoAnswer("nobody is there")
         return self.told[address]
 
-    def model(self, uid: str = "model-1", generation: int = 1, **spec: Any) -> None:
+    async def _ask_facts(self, address: str) -> Facts:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if address not in self.facts:
+            raise NoAnswer("nobody is there")
+        return self.facts[address]
+
+    def model(self, uid: str = "model-1", generation: int = 1, created: str = CREATED, **spec: Any) -> None:
         """Write the LlamaModel as a user would, and let the watch tell."""
         source = {"source": {"url": {"url": "https://example.com/a.gguf"}}}
-        meta = {"namespace": "team", "name": "qwen", "uid": uid, "generation": generation}
+        meta = {"namespace": "team", "name": "qwen", "uid": uid, "generation": generation, "creationTimestamp": created}
         before = self.api.objects.get(MODEL, {})
         obj = {"kind": KIND, "metadata": meta, "spec": source | spec, "status": before.get("status", {})}
         self.cache.observe(KIND, self.api.put(MODEL, obj))

@@ -10,12 +10,14 @@ import yaml
 
 from llama_operator.api.types import LlamaModel, parse
 from llama_operator.config import Config
+from llama_operator.flags import table
 
 EXAMPLES = sorted(Path("examples").glob("*.yaml"))
 UID = "5c1f6a52-0a4e-4f0e-9a51-3d7a8a4e9c11"
 CONFIG = Config(
     stage_image="localhost/llama-operator:0.1.0",
     server_images={"cpu": "localhost/llama-server:0.1.0", "cuda": "localhost/llama-server:0.1.0-cuda"},
+    server_builds=dict.fromkeys(("cpu", "cuda"), table.builds()[-1]),
 )
 
 
@@ -27,12 +29,12 @@ def example(path: Path) -> dict[str, Any]:
 
 
 def raw(**spec: Any) -> dict[str, Any]:
-    """The smallest LlamaModel, `tiny` in `default`, with these members of its spec."""
+    """The smallest LlamaModel that everybody may ask, `tiny` in `default`, with these members of its spec."""
     return {
         "apiVersion": "llama-operator.dev/v1alpha1",
         "kind": "LlamaModel",
         "metadata": {"name": "tiny", "namespace": "default", "uid": UID, "generation": 1},
-        "spec": {"source": {"url": {"url": "http://files/tiny.gguf"}}, **spec},
+        "spec": {"source": {"url": {"url": "http://files/tiny.gguf"}}, "auth": {"none": True}, **spec},
     }
 
 

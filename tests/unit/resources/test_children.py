@@ -19,8 +19,10 @@ def children(**spec: Any) -> dict[str, dict[str, Any]]:
 
 
 def test_which_children_and_in_which_order() -> None:
-    assert list(children()) == ["Deployment", "Service"]
-    assert list(children(**FULL)) == ["PersistentVolumeClaim", "Deployment", "Service", "Ingress"]
+    assert list(children()) == ["Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget"]
+    assert list(children(**FULL, auth=None)) == [
+        *("PersistentVolumeClaim", "Secret", "Deployment", "Service", "Ingress", "NetworkPolicy", "PodDisruptionBudget")
+    ]
 
 
 def test_every_child_belongs_to_the_model() -> None:
@@ -80,6 +82,10 @@ def test_only_servers_are_selected() -> None:
         ({}, {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),
         (
             {"accelerator": {"type": "cuda"}},
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        ),
+        (
+            {"rollout": {"surge": "Never"}},
             {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
         ),
         ({"storage": {"claim": {"size": "1Gi"}}}, {"type": "Recreate"}),

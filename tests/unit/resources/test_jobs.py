@@ -54,14 +54,21 @@ def test_the_job_is_the_models() -> None:
 def test_the_job_runs_the_stager_of_the_servers() -> None:
     """The same in all but when it runs: what it puts in place is what the server's own stager finds."""
     hub = {"repo": "a/b", "file": "m", "tokenSecretRef": {"name": "s", "key": "k"}}
-    spec: dict[str, Any] = {"source": {"huggingFace": hub}}
+    spec: dict[str, Any] = {"source": {"huggingFace": hub}, "resources": {"limits": {"memory": "1Gi"}}}
     deployment = next(child for child in build(model(**CACHE | spec), CONFIG) if child["kind"] == "Deployment")
     servers = deployment["spec"]["template"]
     made = job(**spec)
-    assert pod(made)["containers"] == servers["spec"]["initContainers"]
+    assert pod(made)["containers"] == servers["spec"]["initContainers"][:1]
     assert pod(made)["volumes"] == servers["spec"]["volumes"]
     files = [template["metadata"]["annotations"][constants.FILES] for template in (made["spec"]["template"], servers)]
     assert files[0] == files[1]
+
+
+def test_without_a_limit_the_job_is_not_told_how_the_server_is_started() -> None:
+    """It decides nothing there, and a Job is made anew for other arguments."""
+    assert pod(job()) == pod(job(engine={"contextSize": 8192}))
+    limited: dict[str, Any] = {"resources": {"limits": {"memory": "1Gi"}}}
+    assert pod(job(**limited)) != pod(job(**limited, engine={"contextSize": 8192}))
 
 
 def test_the_job_is_placed_as_the_servers_are_and_near_them() -> None:

@@ -19,9 +19,12 @@ ALL: dict[str, Any] = {
     "engine": {"contextSize": 8192, "slots": 2, "args": ["--temp", "0"], "env": [{"name": "A", "value": "b"}]},
     "image": "localhost/other:1",
     "replicas": 3,
+    "rollout": {"surge": "Never"},
     "resources": {"limits": {"memory": "8Gi", "cpu": 2}},
     "service": {"type": "NodePort", "port": 80, "annotations": {"a": "b"}},
     "ingress": {"host": "a.b", "className": "c", "path": "/x", "tls": {"secretName": "s"}, "annotations": {"a": "b"}},
+    "auth": {"apiKeySecretRef": {"name": "keys", "key": "k"}},
+    "networkPolicy": {"enabled": False, "from": [{"podSelector": {}}]},
     "pod": {"labels": {"a": "b"}, "tolerations": [{"key": "gpu", "tolerationSeconds": 5}], "nodeSelector": {"a": "b"}},
 }
 """Each member of the spec, and none as it is by default."""
@@ -32,7 +35,7 @@ def template(of: LlamaModel) -> Any:
 
 
 def told(of: LlamaModel) -> Spec:
-    text = served.written(served.of(of))
+    text = served.written(served.of(of, CONFIG))
     assert text is not None
     found = served.read(text)
     assert found is not None
@@ -46,13 +49,16 @@ def test_the_template_is_made_again_whatever_the_spec_says_by_now(path: Path, no
     of_the_other = msgspec.structs.replace(now, name=before.name)
     held = served.put(of_the_other, told(before))
     assert template(held) == template(before)
-    assert served.written(served.of(held)) == served.written(served.of(before)), "it still says what it serves"
+    assert served.written(served.of(held, CONFIG)) == served.written(served.of(before, CONFIG)), (
+        "it still says what it serves"
+    )
 
 
 @pytest.mark.parametrize("name", Spec.__struct_fields__)
 def test_each_member_is_held_or_changes_no_pod(name: str) -> None:
     """Fails for a new member of the spec that shapes the template and is not in the list."""
-    before, after = model(), model(**{name: ALL[name]})
+    written = dict(zip(Spec.__struct_fields__, Spec.__struct_encode_fields__, strict=True))[name]
+    before, after = model(), model(**{written: ALL[written]})
     assert template(served.put(after, told(before))) == template(before)
     assert (template(after) != template(before)) == (name in {*served.SHAPING, "ingress"})
 
@@ -93,7 +99,7 @@ def test_what_somebody_else_wrote_is_nothing(text: str) -> None:
 @pytest.mark.parametrize("more", [0, 1])
 def test_what_is_too_large_is_not_told(more: int) -> None:
     def sized(length: int) -> Spec:
-        return served.of(model(engine={"args": ["x" * length]}))
+        return served.of(model(engine={"args": ["x" * length]}), CONFIG)
 
     around = len(served.written(sized(0)) or "")
     text = served.written(sized(served.LIMIT_BYTES - around + more))

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from llama_operator.api.types import SpecError
 from llama_operator.config import Config
 from llama_operator.resources import build, server, staging
+from llama_operator.resources.arguments import arguments
 from tests.unit.resources.models import CONFIG, expand, model
 
 
 def flags(**spec: Any) -> dict[str, str]:
-    words = server.arguments(model(**spec))
+    words = arguments(model(**spec))
     return {word: words[i + 1] for i, word in enumerate(words) if word.startswith("--") and i + 1 < len(words)}
 
 
@@ -64,10 +65,15 @@ def test_the_prompt_cache_is_a_part_of_the_memory_limit(limits: Any, mib: str) -
     assert flags(resources={"limits": limits})["--cache-ram"] == mib
 
 
+@pytest.mark.parametrize(("asked", "mib"), [("1Gi", "1024"), (0, "0"), ("0", "0"), ("1G", "953"), (2**21, "2")])
+def test_the_prompt_cache_is_as_large_as_asked(asked: Any, mib: str) -> None:
+    assert flags(engine={"promptCache": asked}, resources={"limits": {"memory": "8Gi"}})["--cache-ram"] == mib
+
+
 def test_what_the_user_gives_comes_last() -> None:
     """llama-server takes the last of a repeated flag."""
-    words = server.arguments(model(engine={"args": ["--cache-ram", "0"]}))
-    assert words[-2:] == ["--cache-ram", "0"]
+    words = arguments(model(engine={"webUI": False, "args": ["--sse-ping-interval", "9"]}))
+    assert words[-2:] == ["--sse-ping-interval", "9"]
 
 
 FILES: dict[str, Any] = {
@@ -99,17 +105,10 @@ def test_a_draft_model_is_used() -> None:
     assert "--spec-type" not in flags(**FILES, engine=by_variable)
 
 
-@pytest.mark.parametrize(
-    ("ingress", "path"),
-    [(None, "/health"), ({"host": "a"}, "/health"), ({"host": "a", "path": "/m/x"}, "/m/x/health")],
-)
-def test_probes_follow_the_path(ingress: Any, path: str) -> None:
-    tiny = model(**({"ingress": ingress} if ingress else {}))
-    container = server.container(tiny, "image")
-    probes = [container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")]
-    assert probes == [path] * 3
-    prefix = path.removesuffix("/health")
-    assert flags(**({"ingress": ingress} if ingress else {})).get("--api-prefix", "") == prefix
+@pytest.mark.parametrize("path", ["", "/m/x"])
+def test_the_prefix_is_the_path(path: str) -> None:
+    spec = {"ingress": {"host": "a", "path": path}} if path else {}
+    assert flags(**spec).get("--api-prefix", "") == path
 
 
 @pytest.mark.parametrize(

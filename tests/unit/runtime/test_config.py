@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from llama_operator.config import ConfigError, read
+from llama_operator.flags import table
 
 STAGE = {"STAGE_IMAGE": "operator:1"}
 
@@ -21,6 +22,7 @@ def test_everything_can_be_set() -> None:
             **STAGE,
             "SERVER_IMAGE_CPU": "server:1",
             "SERVER_IMAGE_CUDA": "server-cuda:1",
+            "SERVER_BUILD_CPU": table.builds()[0],
             "WATCH_NAMESPACES": " team-a, team-b,,team-a",
             "RESYNC_SECONDS": "30",
             "API_QPS": "7.5",
@@ -33,6 +35,7 @@ def test_everything_can_be_set() -> None:
         }
     )
     assert config.server_images == {"cpu": "server:1", "cuda": "server-cuda:1"}
+    assert config.server_builds == {"cpu": table.builds()[0]}
     assert config.namespaces == ("team-a", "team-b")
     assert (config.resync_seconds, config.api_qps, config.api_burst) == (30, 7.5, 9)
     assert (config.max_concurrent_writes, config.workers, config.health_port) == (3, 2, 9000)
@@ -51,6 +54,7 @@ def test_empty_variables_count_as_absent() -> None:
     [
         ({}, "STAGE_IMAGE"),
         ({**STAGE, "WORKERS": "many"}, "WORKERS.*'many'"),
+        ({**STAGE, "SERVER_BUILD_CPU": "b1"}, "SERVER_BUILD_CPU.*'b1'.*" + table.builds()[0]),
         ({**STAGE, "WORKERS": "0"}, "WORKERS.*>= 1.*'0'"),
         ({**STAGE, "RESYNC_SECONDS": "-1"}, "RESYNC_SECONDS.*> 0"),
         ({**STAGE, "HEALTH_PORT": "70000"}, "HEALTH_PORT.*65535"),

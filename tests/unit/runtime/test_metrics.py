@@ -84,7 +84,7 @@ async def test_models_by_condition_add_up_to_all_models(world: World) -> None:
     assert (counts["Stalled", "True"], counts["Stalled", "False"]) == (1, 3)  # absent is False, by kstatus
     assert (counts["Reconciling", "True"], counts["Reconciling", "False"]) == (1, 3)
     conditions = {condition for condition, _ in counts}
-    assert conditions == {"Ready", "Staged", "Available", "Exposed", "Reconciling", "Stalled"}
+    assert conditions == {"Ready", "Staged", "Available", "Exposed", "Reconciling", "Stalled", "Degraded"}
     for condition in conditions:
         assert sum(count for (name, _), count in counts.items() if name == condition) == 4
     assert value(world.metrics, "cached_models") == 4

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from llama_operator.api.staging import S3, File, HuggingFace, InPlace, Report, Request, Staged, Url
+from llama_operator.api.staging import S3, Engine, File, HuggingFace, InPlace, Report, Request, Staged, Url
 from llama_operator.stage.context import Context, Policy
 from llama_operator.stage.gauge import Gauge
 from llama_operator.stage.request import parse
@@ -185,6 +185,7 @@ class Stager:
     monotonic: Callable[[], float] = lambda: 0.0
     policy: Policy = field(default_factory=Policy)
     secrets: Secrets = field(default_factory=Secrets)
+    engine: Engine | None = None
     gauge: Gauge = field(default_factory=lambda: Gauge(lambda line: None, lambda: 0.0))
 
     @property
@@ -207,7 +208,7 @@ class Stager:
 
     def run(self, *files: File) -> Report:
         """By way of the argument, as the kubelet would."""
-        return stage(parse(argument(self.root, *files)), self.context(), self.secrets)
+        return stage(parse(argument(self.root, *files, engine=self.engine)), self.context(), self.secrets)
 
     def url(self, url: str, digest: str | None = None, *, link: str = "", headers: Path | None = None) -> Staged:
         source = Url(url, str(headers or ""))
@@ -244,8 +245,8 @@ def model(path: str, source: Url | HuggingFace | S3 | InPlace, digest: str | Non
     return File(role, field, path, source, digest or "")
 
 
-def argument(root: Path, *files: File) -> str:
-    return msgspec.json.encode(Request(files, str(root))).decode()
+def argument(root: Path, *files: File, engine: Engine | None = None) -> str:
+    return msgspec.json.encode(Request(files, str(root), engine=engine)).decode()
 
 
 def url_arguments(root: Path, url: str, digest: str | None = None, name: str = "model.gguf") -> list[str]:

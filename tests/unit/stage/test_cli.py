@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_operator.api.staging import Progress, Report, Staged
+from llama_operator.api.staging import Memory, Progress, Report, Staged
 from llama_operator.stage import cli, report
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gauge import Gauge
@@ -34,8 +34,11 @@ def test_a_failure_always_fits_the_termination_message(message: str, reason: Rea
 @given(st.text(max_size=8000), st.integers(0, 100))
 def test_a_success_always_fits_the_termination_message(text: str, adapters: int) -> None:
     files = staged("model", text), *(staged(f"{ROLE[:-3]}{number:03}", text) for number in range(adapters))
-    encoded = report.succeeded(Report(files))
+    most = 1 << 50
+    memory = Memory(most, most, most, most, most, most, partial=True)
+    encoded = report.succeeded(Report(files, memory))
     assert len(encoded) <= 4096
+    assert json.loads(encoded)["memory"]["kvCache"] == most
     first = json.loads(encoded)["files"][0]
     assert (first["role"], first["sha256"], first["quantization"]) == ("model", "0" * 64, "Q4_K_M")
 

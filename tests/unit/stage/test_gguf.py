@@ -10,6 +10,7 @@ import pytest
 
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf import header as gguf
+from llama_operator.stage.gguf.facts import Facts
 from llama_operator.stage.gguf.types import FILE_TYPES, NEWEST_TENSOR_TYPE, TENSOR_BLOCKS
 from tests.gguf_files import F32, Q8_0, array, entry, gguf_file, head, tensor, text
 
@@ -32,6 +33,9 @@ def test_what_the_header_says() -> None:
         build(
             entries=(
                 entry("general.architecture", "qwen3"),
+                entry("qwen3.block_count", 2),
+                array("qwen3.attention.head_count_kv", 5, 2, struct.pack("<ii", 4, 0)),
+                entry("other.block_count", 9),
                 array("tokenizer.ggml.tokens", 8, 2, text("a") + text("bc")),
                 array("tokenizer.ggml.scores", 6, 3, bytes(12)),
                 entry("general.file_type", 15),
@@ -60,6 +64,8 @@ def test_what_the_header_says() -> None:
         type="adapter",
         adapter="lora",
         encoder=True,
+        weights=116,
+        facts=Facts({"block_count": 2}, {"attention.head_count_kv": (4, 0)}, words=2),
     )
 
 

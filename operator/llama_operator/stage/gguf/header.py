@@ -9,11 +9,12 @@ to the tensor list (`gguf_init_from_reader` in ggml/src/gguf.cpp), and every ten
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.gguf.cursor import Cursor, malformed
+from llama_operator.stage.gguf.facts import KEYS, MAX_LAYERS, WORDS, Facts
 from llama_operator.stage.gguf.tensors import walk
 from llama_operator.stage.gguf.types import ARRAY, FILE_TYPES, SCALARS, STRING, UINT32
 
@@ -39,7 +40,7 @@ class Header:
 
     `parts` is more than 1 for one piece of a split model, `part` its place from 0 on, and `tensors_of_all_parts` how
     many tensors the whole has (0: not said). `type` is `general.type` and `adapter` is `adapter.type`, empty in most
-    models; `encoder` says that it holds one for images or sound.
+    models; `encoder` says that it holds one for images or sound. `weights` are the bytes of all tensors.
     """
 
     version: int
@@ -54,6 +55,8 @@ class Header:
     type: str = ""
     adapter: str = ""
     encoder: bool = False
+    weights: int = 0
+    facts: Facts = field(default_factory=Facts)
 
 
 class _Metadata:
@@ -62,12 +65,24 @@ class _Metadata:
     def __init__(self) -> None:
         self.texts: dict[bytes, str] = {}
         self.numbers: dict[bytes, int] = {}
+        self.lengths: dict[bytes, int] = {}
+        self.facts = Facts()
 
     def text(self, key: str) -> str:
         return self.texts.get(key.encode(), "")
 
     def number(self, key: str, default: int) -> int:
         return self.numbers.get(key.encode(), default)
+
+    def fact(self, key: bytes) -> str | None:
+        """The key without the architecture, if it is one of `KEYS`. Every writer puts the architecture first."""
+        architecture, _, rest = key.partition(b".")
+        told = rest.decode("ascii", "replace")
+        return told if told in KEYS and architecture.decode("utf-8", "replace") == self._architecture else None
+
+    @property
+    def _architecture(self) -> str:
+        return self.texts.get(b"general.architecture", "")
 
 
 def read(file: BinaryIO, file_size: int) -> Header:
@@ -83,12 +98,13 @@ def read(file: BinaryIO, file_size: int) -> Header:
     if entries > MAX_ENTRIES:
         raise malformed(f"{entries} metadata entries")
     found = _metadata(cursor, entries)
+    listed = walk(cursor, tensors, _alignment(found), file_size)
     return Header(
         version=version,
         architecture=found.text("general.architecture"),
         name=found.text("general.name"),
         file_type=FILE_TYPES.get(found.number("general.file_type", -1), "unknown"),
-        parameters=walk(cursor, tensors, _alignment(found), file_size),
+        parameters=listed.parameters,
         tensors=tensors,
         parts=found.number("split.count", 1),
         part=found.number("split.no", 0),
@@ -96,6 +112,8 @@ def read(file: BinaryIO, file_size: int) -> Header:
         type=found.text("general.type"),
         adapter=found.text("adapter.type"),
         encoder=any(found.number(f"clip.has_{kind}_encoder", 0) for kind in ("vision", "audio", "gen_audio")),
+        weights=listed.bytes,
+        facts=replace(found.facts, words=sum(found.lengths.values())),
     )
 
 
@@ -129,6 +147,10 @@ def _metadata(cursor: Cursor, entries: int) -> _Metadata:
             found.texts[key] = cursor.text(MAX_KEPT, f"the value of {key.decode()}").decode("utf-8", "replace")
         elif key in _NUMBERS and kind in SCALARS and SCALARS[kind] not in "fd":
             found.numbers[key] = cursor.number(SCALARS[kind])
+        elif kind == ARRAY:
+            _read_array(cursor, key, found)
+        elif (fact := found.fact(key)) and kind in SCALARS and SCALARS[kind] not in "fd":
+            found.facts.put(fact, cursor.number(SCALARS[kind]))
         else:
             _skip_value(cursor, kind)
     return found
@@ -139,15 +161,18 @@ def _skip_value(cursor: Cursor, kind: int) -> None:
         cursor.skip_scalars(SCALARS[kind])
     elif kind == STRING:
         cursor.skip_string()
-    elif kind == ARRAY:
-        _skip_array(cursor)
     else:
         raise malformed(f"a metadata value of type {kind}")
 
 
-def _skip_array(cursor: Cursor) -> None:
+def _read_array(cursor: Cursor, key: bytes, found: _Metadata) -> None:
     kind, count = cursor.number("I"), cursor.count()
-    if kind in SCALARS:
+    if key in WORDS:
+        found.lengths[key] = count
+    fact = found.fact(key)
+    if fact and count <= MAX_LAYERS and kind in SCALARS and SCALARS[kind] not in "fd":
+        found.facts.put(fact, [cursor.number(SCALARS[kind]) for _ in range(count)])
+    elif kind in SCALARS:
         cursor.skip_scalars(SCALARS[kind], count)
     elif kind == STRING:
         cursor.skip_strings(count)

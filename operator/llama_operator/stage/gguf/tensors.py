@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from llama_operator.stage.gguf.cursor import Cursor, malformed, truncated
 from llama_operator.stage.gguf.types import NEWEST_TENSOR_TYPE, TENSOR_BLOCKS
@@ -42,8 +43,16 @@ class Layout:
         return -(-position // self._alignment) * self._alignment
 
 
-def walk(cursor: Cursor, count: int, alignment: int, file_size: int) -> int:
-    """Check the list, whose offsets count from the aligned end of the header; returns the number of parameters."""
+@dataclass(frozen=True)
+class Listed:
+    """What all tensors of a list have together: values, and the bytes that they take."""
+
+    parameters: int
+    bytes: int
+
+
+def walk(cursor: Cursor, count: int, alignment: int, file_size: int) -> Listed:
+    """Check the list, whose offsets count from the aligned end of the header."""
     if count > MAX_TENSORS:
         raise malformed(f"{count} tensors")
     parameters, layout, names = 0, Layout(alignment), set[bytes]()
@@ -59,7 +68,7 @@ def walk(cursor: Cursor, count: int, alignment: int, file_size: int) -> int:
     end = layout.padded(cursor.position) + layout.needed
     if count and end > file_size:
         raise truncated(f"its tensors end at byte {end}, the file at byte {file_size}")
-    return parameters
+    return Listed(parameters, layout.needed)
 
 
 def _shape(cursor: Cursor) -> list[int]:

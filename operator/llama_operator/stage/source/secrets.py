@@ -64,6 +64,17 @@ class Secrets:
         except OSError as error:
             raise _unreadable(path, error) from error
 
+    def lines(self, path: Path) -> list[str]:
+        """The lines of a file, without blanks around each. Raises `Failure` (InvalidSource) if it cannot be read."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        found = [line.strip() for line in content.decode("utf-8", "replace").split("\n")]
+        for line in found:
+            self.remember(line)
+        return found
+
     def headers(self, path: Path, field: str) -> Mapping[str, str]:
         """Every file of the folder, the Secret that `field` of the source names, as a request header.
 

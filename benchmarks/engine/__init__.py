@@ -1,0 +1,1 @@
+"""`python -m benchmarks.engine`: the server's image beside Debian's, and what Kubernetes adds to it."""

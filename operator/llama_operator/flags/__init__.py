@@ -1,0 +1,1 @@
+"""What llama-server's flags are: by build of the engine, and whose they are to set."""

@@ -1,0 +1,118 @@
+"""The eyes and the hand of the sidecar: look at llama-server again and again, and end it when it hangs."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from llama_operator.api.sidecar import Facts, Request
+from llama_operator.sidecar import describe, judge, process
+from llama_operator.sidecar.client import Client, Reply
+from llama_operator.sidecar.inquiry import Inquiry
+from llama_operator.sidecar.process import Found
+from llama_operator.sidecar.question import Question
+from llama_operator.sidecar.smoke import smoke
+
+FIRST_LOOK_SECONDS = 0.5
+"""Between two looks at a server that has not answered yet: somebody waits for it."""
+ANSWER_SECONDS = 1.0
+"""How long a look waits for each answer, which may come later."""
+HEALTH_SECONDS = 10.0
+AGAIN_SECONDS = 10.0
+"""From a first request that was not answered to the next one."""
+
+
+class Watch:
+    """One thread looks; others may read `facts` and `serves`, which are replaced as a whole."""
+
+    def __init__(self, request: Request, client: Client, say: Callable[[str], None]) -> None:
+        self._request, self._client, self._say = request, client, say
+        self._patience = judge.Patience(request.waiting, request.computing)
+        self._ended = ""
+        self._begin(None)
+
+    def run(self) -> None:
+        """For ever. Nothing may end it: a pod whose sidecar does not run gets no requests."""
+        while True:
+            begun = time.monotonic()
+            try:
+                self.look(begun)
+            except Exception:
+                self._say(traceback.format_exc())
+            pause = judge.LOOK_SECONDS if self.facts.answered else FIRST_LOOK_SECONDS
+            time.sleep(max(begun + pause - time.monotonic(), 0.0))
+
+    def look(self, now: float) -> None:
+        """`now`: seconds of a clock."""
+        found = process.find(self._request.port)
+        if (found.process if found else None) != (self._found.process if self._found else None):
+            self._begin(found)
+        thread = process.main_thread(found.process) if found else None
+        reply = self._health.answer(ANSWER_SECONDS)
+        health = reply.status if reply else None
+        if health in (judge.NOBODY, judge.LOADING):
+            if self.facts.answered:
+                self._begin(found)
+            self.serves = False
+            self._state = judge.State(now, thread)
+            return
+        activity = self._inquiry.activity(ANSWER_SECONDS)
+        self._state = judge.judge(self._state, judge.Seen(now, health, self._inquiry.tells, activity, thread))
+        verdict = judge.verdict(self._state, self._patience)
+        if verdict and found:
+            self.serves = False
+            self._end(found, verdict)
+        elif health is not None:
+            self.serves = True
+            self._meet(now)
+
+    def has_answered(self) -> bool:
+        """Whether the server that runs at this moment has answered a request: the last look may have been at the one
+        before it, which the kubelet replaces faster than we look."""
+        found = self._found
+        return self.facts.answered and (found is None or process.main_thread(found.process) is not None)
+
+    def _begin(self, found: Found | None) -> None:
+        """Another process, of which nothing is known."""
+        self._found = found
+        self._state = judge.State(time.monotonic())
+        self._health: Question[Reply] = Question(lambda: self._client.ask("/health", HEALTH_SECONDS))
+        self._inquiry: Inquiry = Inquiry(self._client, found.arguments if found else ())
+        self._smoke: Question[str] = Question(lambda: smoke(self._client, self._request.mode))
+        self._describe: Question[Facts] = Question(self._described)
+        self._again = 0.0
+        self.serves = False
+        self.facts: Facts = Facts(ended=self._ended)
+
+    def _meet(self, now: float) -> None:
+        """Have it answer a request, and say what it is; each once."""
+        if not self.facts.build and not self.facts.slots:
+            told = self._describe.answer(ANSWER_SECONDS)
+            if told:
+                facts = self.facts
+                self.facts = replace(told, answered=facts.answered, problem=facts.problem, ended=facts.ended)
+        if self.facts.answered or now < self._again:
+            return
+        problem = self._smoke.answer(ANSWER_SECONDS)
+        if problem is None:
+            return
+        if problem:
+            self._say(f"not ready: {problem}")
+            self._again = now + AGAIN_SECONDS
+        else:
+            self._say("llama-server has answered a first request")
+        self.facts = replace(self.facts, answered=not problem, problem=problem)
+
+    def _described(self) -> Facts:
+        return describe.facts(
+            self._client.ask("/props", HEALTH_SECONDS), self._client.ask("/v1/models", HEALTH_SECONDS)
+        )
+
+    def _end(self, found: Found, verdict: str) -> None:
+        self._ended = verdict
+        self.facts = replace(self.facts, ended=verdict)
+        self._say(f"llama-server (process {found.process.pid}) hangs, and is ended: {verdict}")
+        process.end(found.process)

@@ -1,0 +1,164 @@
+"""What counts as a version's own fault, and from when on."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from llama_operator.api.conditions import Reason
+from llama_operator.reconcile.blame import LOADING, PATIENCE, blame
+from tests.unit.reconcile.cases_rollback import NEW, OLD_POD, trial
+from tests.unit.reconcile.objects import (
+    CREATED,
+    STARTED,
+    answering,
+    condition,
+    container,
+    observed,
+    pod,
+    running,
+    serving,
+    set_up,
+    stage_failed,
+    staging,
+    template_hash,
+    terminated,
+    unscheduled,
+    waiting,
+)
+
+Object = dict[str, Any]
+
+VERSION: dict[str, Any] = {"version": template_hash(**NEW), "name": "tiny-new"}
+START = datetime(2026, 11, 24, 2, 0, 20, tzinfo=UTC)
+"""When the stager ended and llama-server was started."""
+SOON, LATE = START + timedelta(seconds=1), START + PATIENCE
+
+
+def server(state: Object, last: Object | None = None, restarts: int = 0, **more: Any) -> Object:
+    return serving(container("llama-server", state, last, restarts), **VERSION, **more)
+
+
+def stager(status: Object) -> Object:
+    return pod(stage=status, **VERSION)
+
+
+def ended(code: int = 1, restarts: int = 2, **more: Any) -> Object:
+    return server(waiting("CrashLoopBackOff"), terminated(code, "E bad flag", **more), restarts)
+
+
+def often(reason: str, restarts: int) -> Object:
+    built = stage_failed(reason, **VERSION)
+    built["status"]["initContainerStatuses"][0]["restartCount"] = restarts
+    return built
+
+
+def of_a_file(image: str) -> Object:
+    words = f'failed to pull and unpack image "{image}": not found'
+    return container("stage", waiting("ErrImagePull", words), image="localhost/operator:1")
+
+
+def overdue() -> Object:
+    """The kubelet has given up on its start, and has started it again."""
+    first = {"startedAt": "2026-11-24T01:30:20Z", "finishedAt": STARTED, "exitCode": 137, "reason": "Error"}
+    return server(running(), {"terminated": first}, 1, ready=condition("Ready", False, since="2026-11-24T01:30:00Z"))
+
+
+def blamed(*pods: Object, at: datetime = SOON, **status: Any) -> tuple[Reason | None, float | None]:
+    seen = trial(*pods, **status)
+    deployment = next(child for child in seen.children if child["kind"] == "Deployment")
+    cause, again = blame(deployment, seen.pods, at)
+    return cause.reason if cause else None, again
+
+
+NEVER_READY = condition("Ready", False, since=CREATED, reason="ContainersNotReady")
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (ended(), "ServerCrashed"),
+        (ended(137, reason="OOMKilled"), "OutOfMemory"),
+        (server(running(), terminated(1), 3), "ServerCrashed"),
+        (often("NotFound", 2), "NotFound"),
+        (often("DigestMismatch", 2), "DigestMismatch"),
+        (overdue(), "Unresponsive"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_at_once(found: Object, reason: str) -> None:
+    assert blamed(OLD_POD, found) == (reason, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason", "since"),
+    [
+        (server(waiting("ImagePullBackOff")), "ImagePullFailed", LATE),
+        (server(waiting("CreateContainerConfigError", "secret not found")), "ContainerConfigInvalid", LATE),
+        (
+            server(waiting("CrashLoopBackOff"), terminated(128, "no such command", "StartError"), 9),
+            "ContainerConfigInvalid",
+            LATE,
+        ),
+        (
+            stager(container("stage", waiting("CreateContainerConfigError"))),
+            "ContainerConfigInvalid",
+            LATE - timedelta(seconds=20),
+        ),
+        (stager(of_a_file("example.com/model:1")), "ImagePullFailed", LATE - timedelta(seconds=20)),
+        (server(running(), ready=NEVER_READY), "Unresponsive", START + LOADING),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_after_a_time(found: Object, reason: str, since: datetime) -> None:
+    assert blamed(OLD_POD, found) == (None, (since - SOON).total_seconds())
+    assert blamed(OLD_POD, found, at=since - timedelta(seconds=1)) == (None, 1.0)
+    assert blamed(OLD_POD, found, at=since) == (reason, None)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ended(restarts=1),
+        often("NotFound", 1),
+        often("SourceUnreachable", 9),
+        often("DiskFull", 9),
+        staging(**VERSION),
+        unscheduled("no room", **VERSION),
+        set_up(**VERSION),
+        stager(container("stage", waiting("ImagePullBackOff"))),
+        pod(**VERSION, phase="Failed", reason="Evicted"),
+        server(running(), ready=condition("Ready", False, since="2026-11-24T03:00:00Z")),
+        server({"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}, restarts=9),
+    ],
+)
+def test_never(found: Object) -> None:
+    at = START + timedelta(days=1)
+    assert blamed(OLD_POD, found, at=at)[0] is None
+
+
+def test_a_third_run_may_still_answer() -> None:
+    assert blamed(OLD_POD, server(running(), terminated(1), 2))[0] is None
+
+
+def test_one_that_answers_speaks_for_its_version() -> None:
+    assert blamed(OLD_POD, ended(), answering(version=template_hash(**NEW), name="tiny-two")) == (None, None)
+
+
+def test_what_older_pods_suffer_too_is_not_the_versions_fault() -> None:
+    older = serving(
+        container("llama-server", waiting("CrashLoopBackOff"), terminated(1, "E no driver"), 5), version="old", name="o"
+    )
+    assert blamed(older, ended()) == (None, None)
+    leaving = copy.deepcopy(older)
+    leaving["metadata"]["deletionTimestamp"] = STARTED
+    assert blamed(leaving, ended()) == ("ServerCrashed", None)
+
+
+def test_without_a_trial_nobody_is_blamed() -> None:
+    seen = observed([ended()], **NEW)
+    deployment = next(child for child in seen.children if child["kind"] == "Deployment")
+    assert blame(deployment, seen.pods, SOON) == (None, None)
