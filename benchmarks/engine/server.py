@@ -44,8 +44,18 @@ def running(engine: Engine, words: Sequence[str] = (), group: Path | None = None
     """
     port = _free_port()
     command = [*_INTO_GROUP, str(group)] if group else []
-    command += ["unshare", "--mount", "--propagation=private", f"--root={engine.root}", "--wd=/", "--mount-proc=/proc"]
-    command += [engine.program, "--model", MODEL, "--host", "127.0.0.1", "--port", str(port), *SETTINGS, *words]
+    command += [
+        *_within(engine),
+        engine.program,
+        "--model",
+        MODEL,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        *SETTINGS,
+        *words,
+    ]
     with tempfile.TemporaryFile() as log:
         begun = time.time()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": _path()})
@@ -62,9 +72,13 @@ def running(engine: Engine, words: Sequence[str] = (), group: Path | None = None
 
 def version(engine: Engine) -> str:
     """What it says it is: `version: 0.7.0 (build 11669, commit Debian)`."""
-    command = ["unshare", f"--root={engine.root}", "--wd=/", engine.program, "--version"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = subprocess.run([*_within(engine), engine.program, "--version"], capture_output=True, text=True, check=True)
     return next(line for line in (said.stdout + said.stderr).splitlines() if line.startswith("version"))
+
+
+def _within(engine: Engine) -> list[str]:
+    """Without /proc a program does not find the libraries beside it."""
+    return ["unshare", "--mount", "--propagation=private", f"--root={engine.root}", "--wd=/", "--mount-proc=/proc"]
 
 
 def _answered(process: subprocess.Popen[bytes], url: str) -> float:
