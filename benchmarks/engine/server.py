@@ -44,18 +44,8 @@ def running(engine: Engine, words: Sequence[str] = (), group: Path | None = None
     """
     port = _free_port()
     command = [*_INTO_GROUP, str(group)] if group else []
-    command += [
-        *_within(engine),
-        engine.program,
-        "--model",
-        MODEL,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        *SETTINGS,
-        *words,
-    ]
+    asked = ["--model", MODEL, "--host", "127.0.0.1", "--port", str(port), *SETTINGS, *words]
+    command += [*_within(engine), engine.program, *asked]
     with tempfile.TemporaryFile() as log:
         begun = time.time()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": _path()})
