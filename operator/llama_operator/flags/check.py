@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from llama_operator.api.types import Engine, SpecError
+from llama_operator.api.engine import Engine
+from llama_operator.api.types import SpecError
 from llama_operator.flags import owned
 from llama_operator.flags.successors import FLAGS, GONE, VARIABLES
 from llama_operator.flags.table import Flag, Table

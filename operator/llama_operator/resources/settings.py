@@ -6,7 +6,8 @@ words are those of the build that is shipped; a test starts it with each of them
 
 from __future__ import annotations
 
-from llama_operator.api.types import ConfigMapKeyRef, Engine, EnvVar, Spec
+from llama_operator.api.engine import ConfigMapKeyRef, Engine, EnvVar
+from llama_operator.api.types import Spec
 
 SIZE, MICRO = 2048, 512
 """llama-server's own batch sizes, in tokens."""

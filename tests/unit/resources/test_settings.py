@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llama_operator.api.types import EnvVar
+from llama_operator.api.engine import EnvVar
 from llama_operator.flags import table
 from llama_operator.resources import server, settings
 from tests.engine_settings import EVERY
