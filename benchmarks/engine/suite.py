@@ -37,7 +37,7 @@ class Plan:
     starts: int
 
 
-FULL = Plan("large", "medium", Work(256, 48), quota=Work(16, 8), routes=Work(32, 64), rounds=7, starts=5)
+FULL = Plan("large", "medium", Work(256, 48), quota=Work(128, 64), routes=Work(32, 64), rounds=7, starts=5)
 QUICK = Plan("small", "small", Work(64, 16), quota=Work(8, 4), routes=Work(8, 16), rounds=2, starts=1)
 
 
