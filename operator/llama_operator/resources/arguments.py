@@ -59,7 +59,8 @@ def _files(model: LlamaModel) -> dict[str, str]:
 
 
 def _threads(model: LlamaModel) -> str:
-    """More threads than the CPU quota allows wait for each other: a quota of 1 on 2 CPUs was measured 28x slower."""
+    """More threads than the CPU quota allows wait for each other: a quota of 1 on 2 CPUs was measured 1.4 times slower
+    in generating on an idle machine (docs/benchmarks-engine.md), and 28 times on a busy one."""
     if model.spec.engine.threads:
         return str(model.spec.engine.threads)
     cpus = _amount(model.spec.resources.limits, "cpu") or _amount(model.spec.resources.requests, "cpu")
