@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from demo.cluster import kubectl
+from demo.cluster import StepError, kubectl
 from llama_operator.api.sidecar import FACTS_PATH, PORT, Facts
 from tests.e2e.witness import Model, Object, Witness
 
@@ -17,9 +17,13 @@ os.kill(process.find(8000).process.pid, signal.{name})
 print(int(time.time()))
 """
 SIDECAR = """
+from contextlib import suppress
 from pathlib import Path
-words = b"\\0-m\\0llama_operator.sidecar\\0"
-found = [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if words in path.read_bytes()]
+found = []
+for path in Path("/proc").glob("[0-9]*/cmdline"):
+    with suppress(OSError):  # the process has ended since it was listed
+        if b"\\0-m\\0llama_operator.sidecar\\0" in path.read_bytes():
+            found.append(path.parent.name)
 (pid,) = found
 """
 KILL = f"{SIDECAR}\nimport os\nos.kill(int(pid), 9)"
@@ -55,7 +59,12 @@ class Pod:
         return int(self.run(SIGNAL.format(name=name)))
 
     def facts(self) -> Facts:
-        return msgspec.json.decode(self.run(ASK), type=Facts)
+        """What the sidecar tells now. AssertionError while it does not answer, as in its first second."""
+        try:
+            said = self.run(ASK)
+        except StepError as error:
+            raise AssertionError(f"the sidecar does not answer: {error}") from error
+        return msgspec.json.decode(said, type=Facts)
 
     def container(self, name: str) -> Object:
         """Its status."""

@@ -28,6 +28,8 @@ HOST_DOMAIN = "localhost"
 NODE_PATH = "/var/lib/llama-models"
 VALUES = {"nodePaths": f"{{{NODE_PATH}}}"}
 """Values of the chart with which the operator is installed."""
+GRACE_SECONDS = 300
+"""What a server may take to end (spec.pod.terminationGracePeriodSeconds), if it does not answer when it is asked to."""
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +65,10 @@ def namespace(witness: Witness) -> Iterator[str]:
     witness.delete("Namespace", name)
 
     def gone() -> None:
-        assert witness.get("Namespace", name) is None
+        left = [pod["metadata"]["name"] for pod in witness.all("Pod", name)]
+        assert witness.get("Namespace", name) is None, f"the namespace is still there, and in it the pods {left}"
 
-    eventually(gone, timeout=180)
+    eventually(gone, timeout=GRACE_SECONDS + 60)
 
 
 @pytest.fixture(scope="session")
