@@ -1,7 +1,5 @@
 """The project's own images, built here under a tag that names their content."""
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,20 +106,3 @@ def _rules(dockerfile: Path, root: Path) -> list[context.Rule]:
         if path.is_file():
             return context.parse(path.read_text())
     return []
-
-
-def main() -> int:
-    """Build the images named on the command line; print their references."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("name", nargs="+", choices=RECIPES)
-    try:
-        for name in parser.parse_args().name:
-            print(build(name)[0])
-    except shell.GroundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
