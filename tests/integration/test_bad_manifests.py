@@ -12,16 +12,17 @@ from collections.abc import Iterator
 import pytest
 from kubernetes import client
 
-from tests.integration.manifests import edits, mutations, rules
+from tests.integration.manifests import broken, edits, mutations
 from tests.integration.manifests.edits import Edit
 from tests.integration.manifests.fields import VALID, fields, kinds
 from tests.integration.manifests.mutations import Case
+from tests.integration.manifests.rules import VIOLATIONS
 from tests.integration.server import Object, RefusedError, Server
 
 NAMESPACE = "test-bad-manifests"
 MODELS = f"/apis/llama-operator.dev/v1alpha1/namespaces/{NAMESPACE}/llamamodels"
 GENERATED = mutations.cases()
-CASES = [*GENERATED, *rules.cases()]
+CASES = [*GENERATED, *broken.cases()]
 
 FREE_TEXT = {"spec.service.annotations.*", "spec.ingress.annotations.*", "spec.pod.annotations.*"}
 KUBERNETES = ("spec.pod.affinity.", "spec.pod.topologySpreadConstraints[]", "spec.pod.nodeSelector.")
@@ -48,9 +49,9 @@ def test_every_field_is_broken() -> None:
 
 
 def test_every_rule_is_broken() -> None:
-    tried = {(kind, message) for kind, messages in rules.VIOLATIONS.items() for message in messages}
-    tried |= {("spec", message) for message in rules.OF_THE_WHOLE}
-    assert tried == rules.rules()
+    tried = {(kind, message) for kind, messages in VIOLATIONS.items() for message in messages}
+    tried |= {("spec", message) for message in broken.OF_THE_WHOLE}
+    assert tried == broken.rules()
 
 
 def test_there_are_enough() -> None:

@@ -23,8 +23,6 @@ CONVERGENCE_SECONDS = 100.0
 PERIOD_SECONDS = 1.5
 """Between two lists of an operator that is watched for silence."""
 STOP_SECONDS = 40.0
-
-
 GROUP_PATH = "/apis/llama-operator.dev/v1alpha1"
 
 
