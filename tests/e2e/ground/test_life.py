@@ -60,7 +60,7 @@ class Copy:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,  # the first one on a machine compiles Kubernetes
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
