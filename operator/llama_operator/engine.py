@@ -21,7 +21,7 @@ from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
-from llama_operator.reconcile.respondents import after_facts, after_progress
+from llama_operator.reconcile.respondents import after_facts, after_progress, complains
 from llama_operator.runtime import http
 from llama_operator.runtime.ask import Asker
 from llama_operator.runtime.cache import Cache, Key
@@ -64,7 +64,7 @@ class Engine:
         )
         self._asker = Asker()
         self._progresses = Questions(ask=self._asker.progress, pause=after_progress, wake=self.queue.add)
-        self._facts = Questions(ask=self._asker.facts, pause=after_facts, wake=self.queue.add)
+        self._facts = Questions(ask=self._asker.facts, pause=after_facts, wake=self.queue.add, lasts=complains)
         self._reconciler = Reconciler(
             config=config,
             cache=self.cache,

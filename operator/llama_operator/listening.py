@@ -7,6 +7,7 @@ for each connection, two seconds to send it, few connections at a time, and fewe
 from __future__ import annotations
 
 import collections
+import contextlib
 import socket
 import socketserver
 import threading
@@ -45,6 +46,12 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
+
+    def shutdown(self) -> None:
+        """At once: the end of the socket wakes the loop, which would look for its own end at intervals."""
+        with contextlib.suppress(OSError):  # it was closed before
+            self.socket.shutdown(socket.SHUT_RDWR)
+        super().shutdown()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """False closes the connection: better no answer than threads without end."""

@@ -18,7 +18,7 @@ KNOWN: dict[str, Answer] = {"/known": (200, "text/plain", b"here"), "/not-yet": 
 @pytest.fixture
 def port() -> Iterator[int]:
     with Server(0, KNOWN.get) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_address[1]
         server.shutdown()
@@ -100,6 +100,16 @@ def test_there_is_a_bound_for_all_together(port: int, monkeypatch: pytest.Monkey
     for connection in silent:
         connection.close()
     being_served(0)
+
+
+def test_it_ends_at_once() -> None:
+    with Server(0, KNOWN.get) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 600.0}, daemon=True)
+        thread.start()
+        assert ask(server.server_address[1], b"GET /known HTTP/1.1\r\n\r\n").endswith(b"here")
+        threading.Thread(target=server.shutdown, daemon=True).start()
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def being_served(count: int) -> None:

@@ -9,6 +9,9 @@ import msgspec
 PORT = 8082
 START_PATH = "/startz"
 """200 once llama-server has answered a real request since it started, else 503: the startup probe."""
+START_WAIT_SECONDS = 1
+"""So long a 503 is held back, and a 200 comes at the moment when it is true. It is the probe's period: somebody always
+waits then, and the kubelet counts as many refusals in a time as if it were told no at once."""
 DRAIN_PATH = "/drain"
 """Answers when nothing is in flight any more: the preStop hook. It changes nothing, for anybody can ask."""
 FACTS_PATH = "/facts"

@@ -3,6 +3,7 @@
 what its pods say                                              counts
 the server ends, or is killed for memory                       when three runs in a row of one pod have ended
 it neither ends nor answers, from the start on                 after as long as loading may take
+it is up and completes no request, as its sidecar says         when all pods of it have said so for two minutes
 the server's image, or a file's, cannot be pulled              after two minutes: a registry may be away
 a container cannot be created: a Secret, a command, a mount    after two minutes: somebody may create it
 staging fails, and trying again does not mend it               when three runs have ended
@@ -10,17 +11,23 @@ no node, no volume, quota, evicted, a silent node, a mesh      never: that is no
 the stager's own image cannot be pulled                        never: the operator brings it
 another pod of the same version answers                        never
 older pods fail for the same reason                            never: the version is not what makes the difference
+
+Of a server that completes no request the sidecar asks one every ten seconds, and the operator asks the sidecar once a
+minute, so that is a dozen requests and three answers. They are the only ones: it gets none of anybody else before it is
+ready, so it is not overloaded, and /health has said before that it is loaded and warm. Anybody who may make pods can
+say such a thing, so one pod is not believed that another one of its version does not bear out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llama_operator.api.conditions import PERMANENT, Reason
-from llama_operator.reconcile import containers, pods, rollback, stagers, workload
+from llama_operator.api.sidecar import Facts
+from llama_operator.reconcile import containers, facts, pods, respondents, rollback, stagers, workload
 from llama_operator.reconcile.finding import Finding
 from llama_operator.resources.probes import START_SECONDS
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
@@ -32,14 +39,18 @@ RUNS = 3
 PATIENCE = timedelta(minutes=2)
 LOADING = timedelta(seconds=START_SECONDS)
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
-_LOOK_UP = re.compile(r"(?: \(|; )`kubectl logs \S+ -c \S+ --previous` has the whole log\)?")
+_LOOK_UP = re.compile(r"(?: \(|; )`kubectl logs \S+ -c \S+(?: --previous)?` has (?:the whole log|what it said)\)?")
 """A rolled back pod is gone, and its log with it."""
 
 Charge = tuple[Finding, datetime]
 """What a pod says, and from when on it counts."""
+Complaints = Mapping[str, tuple[Facts, float]]
+"""What servers say that complete no request, and for how many seconds, by uid of the pod."""
 
 
-def blame(deployment: Object, observed: Sequence[Object], now: datetime) -> tuple[Finding | None, float | None]:
+def blame(
+    deployment: Object, observed: Sequence[Object], now: datetime, complaints: Complaints
+) -> tuple[Finding | None, float | None]:
     """Why the version on trial fails, and after how many seconds that may be so without any event.
 
     Both None where nothing is on trial. `observed`: all pods of the model.
@@ -55,10 +66,22 @@ def blame(deployment: Object, observed: Sequence[Object], now: datetime) -> tupl
         pod for pod in servers if pod["metadata"]["name"] not in names and "deletionTimestamp" not in pod["metadata"]
     ]
     charges = [charge for pod in current for charge in _charges(pod) if not _shared(charge[0], older)]
-    due = [finding for finding, since in charges if since <= now]
+    due = [finding for finding, since in charges if since <= now] + _complaint(current, older, complaints)
     if due:
         return Finding(due[0].reason, _LOOK_UP.sub("", due[0].message)), None
     return None, min(((since - now).total_seconds() for _, since in charges), default=None)
+
+
+def _complaint(current: Sequence[Object], older: Sequence[Object], complaints: Complaints) -> list[Finding]:
+    """What the first pod says, if no pod does without its complaint. Older ones that do not answer either are not
+    asked, so they may suffer the same."""
+    up = respondents.servers(current)
+    told = [complaints[server.pod] for server in up if server.pod in complaints]
+    if not up or len(up) < min(len(current), respondents.MOST) or len(told) < len(up):
+        return []
+    if any(seconds < PATIENCE.total_seconds() for _, seconds in told) or (older and not any(map(_ready, older))):
+        return []
+    return list(facts.problems(current, {up[0].pod: told[0][0]}, {}).values())
 
 
 def _charges(pod: Object) -> Iterator[Charge]:

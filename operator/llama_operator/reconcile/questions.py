@@ -29,9 +29,12 @@ log = Log(__name__)
 
 @dataclass
 class _Case(Generic[A]):
-    """Somebody who is asked. `due` is a time of the clock; None: there is nothing more to ask."""
+    """Somebody who is asked. Times are of the clock: `due`, None when there is nothing more to ask; `since` and
+    `until`, of the first and the last of the present run of answers that are alike (`Questions.lasting`)."""
 
     due: float | None
+    since: float | None = None
+    until: float = 0.0
     unanswered: int = 0
     known: A | None = None
     question: asyncio.Task[None] | None = None
@@ -41,7 +44,7 @@ class Questions(Generic[A]):
     """One kind of question. Remembers those who can be asked now, by model.
 
     `pause`: seconds after an answer until the next question, None for never. `wake` is told of a model about which
-    there is news.
+    there is news. `lasts`: whether it matters for how long this answer has been given.
     """
 
     def __init__(
@@ -50,11 +53,13 @@ class Questions(Generic[A]):
         ask: Callable[[str], Awaitable[A]],
         pause: Callable[[Respondent, A], float | None],
         wake: Callable[[Key], None],
+        lasts: Callable[[A], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = ask
         self._pause = pause
         self._wake = wake
+        self._lasts = lasts
         self._clock = clock
         self._cases: dict[Key, dict[Respondent, _Case[A]]] = {}
 
@@ -86,6 +91,15 @@ class Questions(Generic[A]):
         waits = [case.due - now for case in cases.values() if case.question is None and case.due is not None]
         return told, min(waits, default=None)
 
+    def lasting(self, key: Key) -> dict[str, tuple[A, float]]:
+        """By uid of the pod: what it has said the last time, if that `lasts`, and for how many seconds it has said
+        nothing else, from answer to answer: time in which nobody asked does not count. Silence ends it."""
+        return {
+            respondent.pod: (case.known, case.until - case.since)
+            for respondent, case in self._cases.get(key, {}).items()
+            if case.known is not None and case.since is not None
+        }
+
     async def close(self) -> None:
         questions = [case.question for cases in self._cases.values() for case in cases.values() if case.question]
         for key in list(self._cases):
@@ -95,9 +109,11 @@ class Questions(Generic[A]):
     async def _question(self, key: Key, respondent: Respondent, case: _Case[A]) -> None:
         try:
             case.known, case.unanswered = await self._ask(respondent.address), 0
+            case.until = self._clock()
+            case.since = (case.until if case.since is None else case.since) if self._lasts(case.known) else None
             pause = self._pause(respondent, case.known)
         except NoAnswer as error:
-            case.unanswered += 1
+            case.unanswered, case.since = case.unanswered + 1, None
             log.debug("not told", model="/".join(key), by=respondent.address, why=str(error))
             if case.unanswered > FORGIVEN:
                 case.known = None

@@ -76,7 +76,7 @@ class Reconciler:
             model = parse(seen.model)
             ours = [child for child in seen.children if controller_uid(child) == model.uid]
             deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
-            cause, judge_again = blame(deployment, seen.pods, self._now())
+            cause, judge_again = blame(deployment, seen.pods, self._now(), self._facts.lasting(key))
             desired = ahead.desired(model, self._config, ours, cause)
         except SpecError as error:
             log.warning("spec refused", model="/".join(key), why=str(error))

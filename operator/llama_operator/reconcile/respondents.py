@@ -56,6 +56,11 @@ def servers(candidates: Sequence[Object]) -> list[Respondent]:
     return found[:MOST]
 
 
+def complains(facts: Facts) -> bool:
+    """Whether the server is up, and has completed no request since it was started."""
+    return bool(facts.problem) and not facts.answered
+
+
 def after_progress(_: Respondent, __: Progress) -> float | None:
     return PAUSE_SECONDS
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llama_operator.api.sidecar import DRAIN_PATH, PORT, START_PATH
+from llama_operator.api.sidecar import DRAIN_PATH, PORT, START_PATH, START_WAIT_SECONDS
 from llama_operator.api.types import LlamaModel
 from llama_operator.resources.endpoints import prefix
 
@@ -27,9 +27,9 @@ def probes(model: LlamaModel) -> dict[str, Any]:
     return {
         "startupProbe": {
             **_sidecar(START_PATH),
-            "periodSeconds": 1,
+            "periodSeconds": START_WAIT_SECONDS,
             "timeoutSeconds": 5,
-            "failureThreshold": START_SECONDS,
+            "failureThreshold": START_SECONDS // START_WAIT_SECONDS,
             **given_up,
         },
         "readinessProbe": {**check, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3},

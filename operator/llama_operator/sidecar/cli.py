@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from llama_operator.api.sidecar import DRAIN_PATH, FACTS_PATH, PORT, START_PATH, Request
+from llama_operator.api.sidecar import DRAIN_PATH, FACTS_PATH, PORT, START_PATH, START_WAIT_SECONDS, Request
 from llama_operator.listening import Answer, Server
 from llama_operator.sidecar.client import Client, KeyFile
 from llama_operator.sidecar.drain import drain
@@ -34,7 +34,7 @@ def answers(watch: Watch, client: Client, request: Request) -> Callable[[str], A
     """What is answered to a path."""
 
     def started() -> Answer:
-        if watch.has_answered():
+        if watch.has_answered(START_WAIT_SECONDS):
             return _words(200, "llama-server has answered a request")
         return _words(503, watch.facts.problem or "llama-server has not answered a request yet")
 

@@ -21,7 +21,7 @@ def serving(port: int, gauge: Gauge, log: Callable[[str], None]) -> Iterator[Non
         yield
         return
     with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
             yield

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from kubernetes import client
 
-from tests.integration.engine.operator_process import Operator
+from tests.integration.engine.operator_process import PROGRAM, Operator
 from tests.integration.engine.place import Place, Start
+from tests.integration.engine.sidecar import Sidecar, own_address
 from tests.integration.server import Server
 
 
@@ -28,9 +30,9 @@ def start(place: Place, kubeconfig: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts operators for the test's namespace; the log of a failing test is shown. Nothing in it may be a bug."""
     started: list[Operator] = []
 
-    def starter(kubeconfig: Path = kubeconfig, **env: str) -> Operator:
+    def starter(kubeconfig: Path = kubeconfig, program: Sequence[str] = PROGRAM, **env: str) -> Operator:
         log = tmp_path / f"operator-{len(started)}.log"
-        started.append(Operator(kubeconfig, log, **{"WATCH_NAMESPACES": place.namespace, **env}))
+        started.append(Operator(kubeconfig, log, program, **{"WATCH_NAMESPACES": place.namespace, **env}))
         return started[-1]
 
     yield starter
@@ -41,3 +43,14 @@ def start(place: Place, kubeconfig: Path, tmp_path: Path) -> Iterator[Start]:
     for operator in started:
         assert "this is a bug" not in operator.log.read_text()
         assert "Traceback" not in operator.log.read_text()
+
+
+@pytest.fixture
+def says() -> Iterator[Sidecar]:
+    found = Sidecar(own_address())
+    thread = threading.Thread(target=found.server.serve_forever)
+    thread.start()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+    thread.join()

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,8 @@ from tests import polling
 
 T = TypeVar("T")
 
+PROGRAM = ("-m", "llama_operator")
+"""Words for the interpreter."""
 WRITES = frozenset({"apply", "patch_status", "delete", "create"})
 
 
@@ -38,13 +40,13 @@ def free_port() -> int:
 class Operator:
     """One run of `python -m llama_operator`. Starts at once; `ready` waits until it has listed everything."""
 
-    def __init__(self, kubeconfig: Path, log: Path, **env: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, program: Sequence[str] = PROGRAM, **env: str) -> None:
         port = free_port()
         self.log = log
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5)
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "llama_operator"],
+                [sys.executable, *program],
                 env={
                     "PATH": os.environ["PATH"],
                     "PYTHONPATH": "operator",

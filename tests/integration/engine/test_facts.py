@@ -5,66 +5,16 @@ Pods are written by hand, as the kubelet would; their address is one of this mac
 
 from __future__ import annotations
 
-import json
-import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from llama_operator.api import sidecar
 from tests.integration.engine.operator_process import Operator, eventually
 from tests.integration.engine.place import SPEC, Place, Start
 from tests.integration.engine.pod import Pod, condition, container, now
+from tests.integration.engine.sidecar import Sidecar
 from tests.integration.server import Object
 
 GOOD: Object = {"answered": True, "build": "b11669-Debian", "contextSize": 4096, "slots": 1}
-
-
-class Sidecar:
-    """Says `facts` to who asks; `asked` are the paths. A status of 404 while it has nothing to say."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.facts: Object | bytes | None = None
-        self.asked: list[str] = []
-        says = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                says.asked.append(self.path)
-                body = says.facts if isinstance(says.facts, bytes) else json.dumps(says.facts or {}).encode()
-                self.send_response(200 if says.facts else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer((address, sidecar.PORT), Handler)
-
-
-def own_address() -> str:
-    """Of this machine, and not loopback, which no pod has. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("198.51.100.1", 9))
-        except OSError:
-            pytest.skip("this machine has no address but loopback")
-        return str(probe.getsockname()[0])
-
-
-@pytest.fixture
-def says() -> Iterator[Sidecar]:
-    found = Sidecar(own_address())
-    thread = threading.Thread(target=found.server.serve_forever)
-    thread.start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
 
 
 @pytest.fixture

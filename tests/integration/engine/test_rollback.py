@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from tests.integration.engine.operator_process import Operator, eventually
 from tests.integration.engine.place import SPEC, Place, Start
-from tests.integration.engine.pod import Pod, container, now, terminated
+from tests.integration.engine.pod import Pod, condition, container, now, terminated
+from tests.integration.engine.sidecar import Sidecar
 from tests.integration.server import Object
 
 BAD: Object = SPEC | {"engine": {"args": ["--check-tensors"]}}
 GOOD: Object = SPEC | {"engine": {"args": ["--good"]}}
 FALLBACK, ROLLED_BACK = "llama-operator.dev/fallback", "llama-operator.dev/rolled-back"
 APPLY = ("apply", "Deployment")
+HASTY = """
+from datetime import timedelta
+from llama_operator.__main__ import main
+from llama_operator.reconcile import blame, respondents
+blame.PATIENCE, respondents.TROUBLE_SECONDS, respondents.PAUSE_SECONDS = timedelta(seconds=5), 0.2, 0.2
+main()
+"""
+"""An operator whose pauses between questions are a fifth of a second, and whose two minutes are five seconds."""
 
 
 def count(place: Place, *, old: int, new: int, available: int) -> None:
@@ -158,4 +167,52 @@ def test_a_missing_image_counts_after_a_time(place: Place, start: Start) -> None
     eventually(told)
     assert marks(place) == {FALLBACK}
     pod.runs(staged("2026-01-01T00:00:00Z"), missing)
+    eventually(lambda: rolled_back(place))
+
+
+def is_up(place: Place, says: Sidecar) -> Pod:
+    """The new version's server runs, and is not ready."""
+    pod, ips = Pod(place), {"podIP": says.address, "podIPs": [{"ip": says.address}]}
+    pod.write(
+        condition("PodScheduled", True),
+        condition("PodReadyToStartContainers", True),
+        condition("Ready", False),
+        phase="Running",
+        initContainerStatuses=[container(terminated(0, "{}"), ready=True, name="stage")],
+        containerStatuses=[container({"running": {"startedAt": now()}}, name="llama-server")],
+        **ips,
+    )
+    return pod
+
+
+def test_one_that_completes_no_request(place: Place, start: Start, says: Sidecar) -> None:
+    serving(place, lambda: start(program=("-c", HASTY)))
+    old = template(place)
+    try_out(place, BAD)
+    says.facts = {"problem": "a first chat request was answered with HTTP 500"}
+    is_up(place, says)
+    eventually(lambda: rolled_back(place))
+    assert (template(place), marks(place)) == (old, {ROLLED_BACK})
+    ready = place.condition("Ready")
+    assert ready["reason"] == "RolledBack"
+    assert "failed (NoCompletion)" in ready["message"]
+    assert "completes no request: a first chat request was answered with HTTP 500" in ready["message"]
+    assert len(says.asked) > 2
+
+
+def test_one_that_completes_no_request_at_first(place: Place, start: Start, says: Sidecar) -> None:
+    """It says so again and again, and in between that all is well: that may go on for as long as it likes."""
+    serving(place, lambda: start(program=("-c", HASTY)))
+    try_out(place, BAD)
+    problem = {"problem": "a first chat request was answered with HTTP 500"}
+    says.turns = [problem, problem, {"build": "b1"}]
+    is_up(place, says)
+
+    def asked() -> None:
+        assert len(says.asked) > 40
+
+    eventually(asked)
+    assert marks(place) == {FALLBACK}
+    says.turns = []
+    says.facts = problem
     eventually(lambda: rolled_back(place))

@@ -27,8 +27,8 @@ LOOK_SECONDS = 0.1
 START = f"""
 import sys
 from llama_operator.sidecar import cli, judge, watch
-judge.LOOK_SECONDS = watch.FIRST_LOOK_SECONDS = watch.AGAIN_SECONDS = {LOOK_SECONDS}
-watch.ANSWER_SECONDS = {LOOK_SECONDS}
+watch.OLD_SECONDS = watch.AGAIN_SECONDS = watch.ANSWER_SECONDS = {LOOK_SECONDS}
+judge.LOOK_SECONDS, cli.START_WAIT_SECONDS = float(sys.argv.pop()), float(sys.argv.pop())
 cli.main(sys.argv[1:], port=0)
 """
 
@@ -48,11 +48,12 @@ class Pod:
         eventually(lambda: self.ask("/asked").raise_for_status())
         return process
 
-    def watch(self, **request: Any) -> subprocess.Popen[bytes]:
-        """Start a sidecar, and wait until it listens. `request`: fields of its `Request`."""
+    def watch(self, wait: float = LOOK_SECONDS, look: float = LOOK_SECONDS, **request: Any) -> subprocess.Popen[bytes]:
+        """Start a sidecar, and wait until it listens. Seconds: `wait`, that it holds a no back; `look`, between two
+        looks at a server that has answered. `request`: fields of its `Request`."""
         words = msgspec.json.encode(Request(self.port, **request)).decode()
         log = self.folder / f"sidecar-{len(self.processes)}.log"
-        process = self.run([sys.executable, "-c", START, words], log)
+        process = self.run([sys.executable, "-c", START, words, str(wait), str(look)], log)
 
         def listens() -> None:
             found = re.search(r"answering on port (\d+)", log.read_text())

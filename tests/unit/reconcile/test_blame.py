@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from llama_operator.api.conditions import Reason
-from llama_operator.reconcile.blame import LOADING, PATIENCE, blame
+from llama_operator.api.sidecar import Facts
+from llama_operator.reconcile.blame import LOADING, PATIENCE, Complaints, blame
+from llama_operator.reconcile.respondents import MOST, complains
 from tests.unit.reconcile.cases_rollback import NEW, OLD_POD, trial
 from tests.unit.reconcile.objects import (
     CREATED,
@@ -67,13 +69,16 @@ def overdue() -> Object:
     return server(running(), {"terminated": first}, 1, ready=condition("Ready", False, since="2026-11-24T01:30:00Z"))
 
 
-def blamed(*pods: Object, at: datetime = SOON, **status: Any) -> tuple[Reason | None, float | None]:
+def blamed(
+    *pods: Object, at: datetime = SOON, complaints: Complaints | None = None, **status: Any
+) -> tuple[Reason | None, float | None]:
     seen = trial(*pods, **status)
     deployment = next(child for child in seen.children if child["kind"] == "Deployment")
-    cause, again = blame(deployment, seen.pods, at)
+    cause, again = blame(deployment, seen.pods, at, complaints or {})
     return cause.reason if cause else None, again
 
 
+ENOUGH = PATIENCE.total_seconds()
 NEVER_READY = condition("Ready", False, since=CREATED, reason="ContainersNotReady")
 
 
@@ -161,4 +166,82 @@ def test_what_older_pods_suffer_too_is_not_the_versions_fault() -> None:
 def test_without_a_trial_nobody_is_blamed() -> None:
     seen = observed([ended()], **NEW)
     deployment = next(child for child in seen.children if child["kind"] == "Deployment")
-    assert blame(deployment, seen.pods, SOON) == (None, None)
+    assert blame(deployment, seen.pods, SOON, {}) == (None, None)
+
+
+def up(name: str = "tiny-new", **more: Any) -> Object:
+    """It runs and is not ready, at an address where its sidecar answers."""
+    version: dict[str, Any] = {**VERSION, "name": name}
+    return serving(container("llama-server", running()), ready=NEVER_READY, podIP="10.0.0.9", **version, **more)
+
+
+def complaining(*names: str, seconds: float = ENOUGH) -> Complaints:
+    return {f"uid-{name}": (Facts(problem=f"HTTP 500 of {name}"), seconds) for name in names}
+
+
+def test_one_that_completes_no_request() -> None:
+    seen = trial(OLD_POD, up())
+    deployment = next(child for child in seen.children if child["kind"] == "Deployment")
+    cause, again = blame(deployment, seen.pods, SOON, complaining("tiny-new"))
+    assert cause is not None
+    assert again is None
+    assert cause.reason == Reason.NO_COMPLETION
+    assert cause.message == (
+        "llama-server in pod tiny-new has loaded the model, and completes no request: HTTP 500 of tiny-new"
+    )
+
+
+def test_where_its_predecessor_had_to_make_room() -> None:
+    assert blamed(up(), complaints=complaining("tiny-new"))[0] == "NoCompletion"
+
+
+def test_what_all_pods_say() -> None:
+    found = [OLD_POD, up(), up("tiny-two")]
+    assert blamed(*found, complaints=complaining("tiny-new", "tiny-two"))[0] == "NoCompletion"
+
+
+def test_of_many_pods_only_those_that_are_asked() -> None:
+    names = [f"tiny-{number:02}" for number in range(MOST + 4)]
+    found = [OLD_POD, *map(up, names)]
+    assert blamed(*found, complaints=complaining(*names[:MOST]))[0] == "NoCompletion"
+    assert blamed(*found, complaints=complaining(*names[1:MOST]))[0] is None
+
+
+SILENT_OLD = serving(container("llama-server", running()), name="tiny-old", version=template_hash(), podIP="10.0.0.8")
+
+
+@pytest.mark.parametrize(
+    ("pods", "complaints"),
+    [
+        ([OLD_POD, up()], complaining("tiny-new", seconds=ENOUGH - 1)),
+        ([OLD_POD, up()], {}),
+        ([OLD_POD, up()], complaining("tiny-old", "tiny-two")),
+        ([OLD_POD, up(), up("tiny-two")], complaining("tiny-new")),
+        ([OLD_POD, up(), up("tiny-two")], {**complaining("tiny-new"), **complaining("tiny-two", seconds=1)}),
+        ([OLD_POD, up(), staging(**{**VERSION, "name": "tiny-two"})], complaining("tiny-new")),
+        ([OLD_POD, up(), answering(**{**VERSION, "name": "tiny-two"})], complaining("tiny-new")),
+        ([SILENT_OLD, up()], complaining("tiny-new")),
+        ([OLD_POD, server(waiting("CrashLoopBackOff"), terminated(1), 1)], complaining("tiny-new")),
+    ],
+    ids=[
+        "not for long enough",
+        "nobody complains",
+        "others complain",
+        "one of two",
+        "one of two only just",
+        "one of two is not up yet",
+        "one of two answers",
+        "the old version does not answer either",
+        "it runs no more",
+    ],
+)
+def test_a_complaint_that_is_not_enough(pods: list[Object], complaints: Complaints) -> None:
+    assert blamed(*pods, complaints=complaints)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [(Facts(), False), (Facts(problem="HTTP 500"), True), (Facts(answered=True, problem="HTTP 500"), False)],
+)
+def test_who_complains(facts: Facts, expected: bool) -> None:
+    assert complains(facts) is expected

@@ -25,7 +25,11 @@ class World:
         self.gate: asyncio.Event | None = None
         self.pause: float | None = PAUSE_SECONDS
         self.questions = Questions(
-            ask=self.ask, pause=lambda *_: self.pause, wake=self.woken.append, clock=lambda: self.now
+            ask=self.ask,
+            pause=lambda *_: self.pause,
+            wake=self.woken.append,
+            lasts=lambda answer: answer.phase == "asking",
+            clock=lambda: self.now,
         )
 
     async def ask(self, address: str) -> Progress:
@@ -159,3 +163,48 @@ async def test_the_end_waits_for_no_answer() -> None:
     await asyncio.sleep(0)
     await asyncio.wait_for(world.questions.close(), 1)
     assert world.woken == []
+
+
+ASKING, STILL = Progress("asking", "model"), Progress("asking", "draft")
+
+
+async def lasting(world: World, *answers: Progress | None) -> dict[str, tuple[Progress, float]]:
+    """The pod gives these answers, a minute apart."""
+    world.pause = 60.0
+    for answer in answers:
+        world.answer = answer
+        await world.answered(POD)
+        world.now += LAST_PAUSE if answer is None else 60.0
+    return world.questions.lasting(KEY)
+
+
+async def test_how_long_the_same_has_been_said() -> None:
+    world = World()
+    assert await lasting(world, ASKING) == {POD.pod: (ASKING, 0.0)}
+    assert await lasting(world, ASKING, STILL) == {POD.pod: (STILL, 120.0)}
+
+
+async def test_time_in_which_nobody_asks_does_not_count() -> None:
+    world = World()
+    await lasting(world, ASKING)
+    world.now += 3600.0
+    assert world.questions.lasting(KEY) == {POD.pod: (ASKING, 0.0)}
+
+
+async def test_another_answer_begins_anew() -> None:
+    other = Progress("downloading", "model", 1, 100)
+    assert await lasting(World(), ASKING, ASKING, other) == {}
+    assert await lasting(World(), ASKING, ASKING, other, ASKING) == {POD.pod: (ASKING, 0.0)}
+
+
+async def test_silence_begins_anew() -> None:
+    assert await lasting(World(), ASKING, ASKING, None) == {}
+    assert await lasting(World(), ASKING, ASKING, None, ASKING) == {POD.pod: (ASKING, 0.0)}
+
+
+async def test_so_do_another_start_and_another_operator() -> None:
+    world = World()
+    await lasting(world, ASKING, ASKING)
+    await world.answered(replace(POD, start="1"))
+    assert world.questions.lasting(KEY) == {POD.pod: (ASKING, 0.0)}
+    assert World().questions.lasting(KEY) == {}

@@ -94,6 +94,13 @@ def test_only_start_and_end_depend_on_the_sidecar(path: str) -> None:
         assert asked[kind].items() >= server.items()
 
 
+def test_loading_may_take_as_long_whether_or_not_the_sidecar_holds_its_answer() -> None:
+    """A no that is held takes a period, and so does one that comes at once: the kubelet waits for the next one."""
+    asked = probes.probes(model())["startupProbe"]
+    assert asked["periodSeconds"] == api.START_WAIT_SECONDS < asked["timeoutSeconds"]
+    assert asked["periodSeconds"] * asked["failureThreshold"] == probes.START_SECONDS == 1800
+
+
 def test_a_container_that_was_given_up_is_not_drained() -> None:
     asked = probes.probes(model())
     assert {asked[f"{kind}Probe"]["terminationGracePeriodSeconds"] for kind in ("startup", "liveness")} == {10}

@@ -26,7 +26,7 @@ def gauge() -> Gauge:
 @pytest.fixture
 def port(gauge: Gauge) -> Iterator[int]:
     with progress.server(0, gauge) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_address[1]
         server.shutdown()
