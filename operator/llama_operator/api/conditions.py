@@ -76,6 +76,7 @@ class Reason(StrEnum):
     CONTEXT_SMALLER = "ContextSmaller"
     SLOTS_DIFFER = "SlotsDiffer"
     OTHER_MODEL = "OtherModel"
+    ACCELERATOR_UNUSED = "AcceleratorUnused"
 
 
 STAGING_FAILURES = frozenset(
@@ -125,7 +126,7 @@ SERVING_FAILURES = frozenset(
 )
 """Why a pod does not come to answer, other than that it takes its time."""
 
-DEVIATIONS = frozenset({Reason.CONTEXT_SMALLER, Reason.SLOTS_DIFFER, Reason.OTHER_MODEL})
+DEVIATIONS = frozenset({Reason.CONTEXT_SMALLER, Reason.SLOTS_DIFFER, Reason.OTHER_MODEL, Reason.ACCELERATOR_UNUSED})
 """What is served is not what was asked. Another model is not Ready; with less of the right one a user can work."""
 
 MESSAGE_LIMIT = 2048

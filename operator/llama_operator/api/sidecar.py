@@ -16,6 +16,9 @@ DRAIN_PATH = "/drain"
 """Answers when nothing is in flight any more: the preStop hook. It changes nothing, for anybody can ask."""
 FACTS_PATH = "/facts"
 
+MOST_DEVICES = 16
+"""Accelerators that are told of."""
+
 Mode = Literal["chat", "embedding", "rerank"]
 
 
@@ -37,12 +40,14 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
 
 class Facts(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What llama-server says of itself; what it does not say is left out.
+    """What llama-server says of itself, and the kernel of its process; what neither says is left out.
 
     `answered`: it has answered a real request since it started; `problem` tells why not, where that is known.
     `ended`: why the sidecar has ended the process before this one. `context_size`: tokens of one slot.
     `context_trained`: tokens that the model was trained with. `parameters`: values of all tensors. `bytes`: of the
-    model's tensors. `build`: of the engine, as it names it. `model`: path of the file.
+    model's tensors. `build`: of the engine, as it names it. `model`: path of the file. `quantization`: how most
+    tensors are stored, as the engine names it. `sha256`: of the file that is mapped, where the stager has published it.
+    `devices`: paths of accelerators that are open; None if nobody could see that.
     """
 
     answered: bool = False
@@ -55,3 +60,6 @@ class Facts(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     context_trained: int = 0
     parameters: int = 0
     bytes: int = 0
+    quantization: str = ""
+    sha256: str = ""
+    devices: tuple[str, ...] | None = None

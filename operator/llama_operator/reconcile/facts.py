@@ -1,4 +1,4 @@
-"""What servers say of themselves, held against what was asked of them. Pure.
+"""What servers say of themselves: what of it gets into the status, and which of them do not work. Pure.
 
 `Told` has it by uid of the pod: None for one that does not answer, nothing for one that was not asked yet. While
 somebody may still answer, what the status said before stays: a restart of the operator is no news.
@@ -14,16 +14,27 @@ import msgspec
 from llama_operator.api.conditions import DEVIATIONS, Reason, Type
 from llama_operator.api.sidecar import Facts
 from llama_operator.api.types import LlamaModel
-from llama_operator.reconcile import advice, respondents
+from llama_operator.reconcile import advice, deviations, pods, respondents
+from llama_operator.reconcile.deviations import Server
 from llama_operator.reconcile.finding import Finding
 from llama_operator.resources.files import files
 
 Object = dict[str, Any]
 Told = Mapping[str, Facts | None]
 
-FIELDS = ("build", "model", "contextSize", "slots", "contextTrained", "parameters", "bytes")
+FIELDS = (
+    "build",
+    "model",
+    "sha256",
+    "quantization",
+    "contextSize",
+    "slots",
+    "contextTrained",
+    "parameters",
+    "bytes",
+    "devices",
+)
 """Members of `status.served`. The API server drops others."""
-_PATH_SHOWN = 200
 
 
 def problems(current: Iterable[Object], told: Told, before: Mapping[str, Object]) -> dict[str, Finding]:
@@ -53,70 +64,37 @@ def judged(
     `asked`: the model as the pods `current` were made for it; `old`: the status before, and `before` its conditions.
     """
     ready = [server.pod for server in respondents.servers(current) if server.ready]
-    known = [facts for uid in ready if (facts := told.get(uid)) is not None]
+    known = {uid: _believed(asked, facts) for uid in ready if (facts := told.get(uid)) is not None}
     waiting = not ready or any(uid not in told for uid in ready)
     if waiting and ("served" in old or not known):
         return old.get("served", {}), _remembered(before)
-    return served(known), _deviation(asked, known) if asked else None
-
-
-def served(known: Sequence[Facts]) -> Object:
-    """Of several servers that differ, what the one says that has the least."""
     if not known:
-        return {}
-    told = msgspec.to_builtins(min(known, key=_least))
+        return {}, None
+    servers = [Server(known[_uid(pod)], _staged(pod)) for pod in current if _uid(pod) in known]
+    servers.sort(key=deviations.least)
+    return _served(servers[0].facts), deviations.worst(asked, servers) if asked else None
+
+
+def _believed(asked: LlamaModel | None, facts: Facts) -> Facts:
+    """A digest is a name that the stager has given: on a user's own volume anything may have it."""
+    file = files(asked)[0] if asked else None
+    staged = file is not None and len(file.links) == 1 and facts.model == file.path
+    return facts if staged else msgspec.structs.replace(facts, sha256="")
+
+
+def _staged(pod: Object) -> str:
+    """SHA-256 of the model that its stager has verified; empty if it does not say."""
+    return next((file.get("sha256", "") for file in pods.staging(pod).files if file["role"] == "model"), "")
+
+
+def _served(facts: Facts) -> Object:
+    told = msgspec.json.decode(msgspec.json.encode(facts))  # as the API server gives it back: lists, no tuples
     return {name: told[name] for name in FIELDS if told.get(name)}
 
 
 def _remembered(before: Mapping[str, Object]) -> Finding | None:
     old = before.get(Type.DEGRADED, {})
     return Finding(Reason(old["reason"]), old["message"]) if old.get("reason") in DEVIATIONS else None
-
-
-def _deviation(asked: LlamaModel, known: Sequence[Facts]) -> Finding | None:
-    """The worst that any of them says."""
-    for judge in (_model, _slots, _context):
-        for facts in sorted(known, key=_least):
-            if found := judge(asked, facts):
-                return found
-    return None
-
-
-def _model(asked: LlamaModel, facts: Facts) -> Finding | None:
-    path = files(asked)[0].path
-    if facts.model in ("", path):
-        return None
-    return Finding(
-        Reason.OTHER_MODEL,
-        f"llama-server serves {facts.model[:_PATH_SHOWN]} and not the staged file {path}; let spec.image be one that "
-        "passes its arguments on to llama-server",
-    )
-
-
-def _slots(asked: LlamaModel, facts: Facts) -> Finding | None:
-    wanted = asked.spec.engine.slots
-    if facts.slots in (0, wanted):
-        return None
-    return Finding(
-        Reason.SLOTS_DIFFER,
-        f"llama-server has {facts.slots} slots, asked for {wanted}; see what spec.image and spec.engine make of "
-        "--parallel",
-    )
-
-
-def _context(asked: LlamaModel, facts: Facts) -> Finding | None:
-    wanted, got, trained = asked.spec.engine.context_size, facts.context_size, facts.context_trained
-    if not 0 < got < wanted:
-        return None
-    if got == trained:
-        why = f"the model was trained with no more; set spec.engine.contextSize to {trained}, or use another model"
-    else:
-        why = "see what spec.image and spec.engine make of --ctx-size"
-    return Finding(Reason.CONTEXT_SMALLER, f"a request may use {got} tokens, asked for {wanted}: {why}")
-
-
-def _least(facts: Facts) -> tuple[int, int, str, str]:
-    return facts.context_size, facts.slots, facts.build, facts.model
 
 
 def _uid(pod: Object) -> str:

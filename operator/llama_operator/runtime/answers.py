@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from llama_operator.api.sidecar import Facts
+from llama_operator.api.sidecar import MOST_DEVICES, Facts
 from llama_operator.api.staging import Progress
 
 MOST = 2**53
@@ -20,6 +20,9 @@ PROBLEM_LIMIT = 300
 
 _ROLE = re.compile(r"model|projector|draft|adapter/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _BUILD = re.compile(r"[-0-9A-Za-z._+:()/ ]{0,64}")
+_QUANTIZATION = re.compile(r"[-0-9A-Za-z._,() ]{0,64}")
+_SHA256 = re.compile(r"([0-9a-f]{64})?")
+_DEVICE = re.compile(r"/dev/[-0-9A-Za-z_/]{1,48}")
 _UNPRINTABLE = re.compile(r"[^ -~]+")
 
 T = TypeVar("T")
@@ -46,6 +49,11 @@ def facts(answer: bytes) -> Facts:
     told = _decoded(answer, Facts)
     if not _BUILD.fullmatch(told.build) or len(told.model) > PATH_LIMIT or not told.model.isprintable():
         raise NoAnswer("names without sense")
+    if not _QUANTIZATION.fullmatch(told.quantization) or not _SHA256.fullmatch(told.sha256):
+        raise NoAnswer("names without sense")
+    devices = told.devices or ()
+    if len(devices) > MOST_DEVICES or not all(_DEVICE.fullmatch(path) for path in devices):
+        raise NoAnswer("devices without sense")
     if not all(0 <= number <= MOST_TOKENS for number in (told.context_size, told.slots, told.context_trained)):
         raise NoAnswer("numbers without sense")
     if not all(0 <= number <= MOST for number in (told.parameters, told.bytes)):

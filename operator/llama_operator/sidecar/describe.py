@@ -27,6 +27,7 @@ class _Meta(msgspec.Struct, frozen=True):
     n_ctx_train: int = 0
     n_params: int = 0
     size: int = 0
+    ftype: str = ""
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -50,6 +51,7 @@ def facts(props: Reply | None, models: Reply | None) -> Facts:
         context_trained=meta.n_ctx_train,
         parameters=meta.n_params,
         bytes=meta.size,
+        quantization=meta.ftype,
     )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from llama_operator.api.sidecar import Facts, Request
-from llama_operator.sidecar import describe, judge, process
+from llama_operator.sidecar import describe, judge, opened, process
 from llama_operator.sidecar.client import Client, Reply
-from llama_operator.sidecar.inquiry import Inquiry
+from llama_operator.sidecar.inquiry import SLEEPS, Inquiry
 from llama_operator.sidecar.process import Found
 from llama_operator.sidecar.question import Question
 from llama_operator.sidecar.smoke import smoke
@@ -99,7 +99,7 @@ class Watch:
         self._health: Question[Reply] = Question(lambda: self._client.ask("/health", HEALTH_SECONDS))
         self._inquiry: Inquiry = Inquiry(self._client, found.arguments if found else ())
         self._smoke: Question[str] = Question(lambda: smoke(self._client, self._request.mode))
-        self._describe: Question[Facts] = Question(self._described)
+        self._describe: Question[Facts] = Question(lambda: self._described(found))
         self._again = 0.0
         self.serves = False
         self._know(Facts(ended=self._ended), found)
@@ -126,10 +126,15 @@ class Watch:
             self._say("llama-server has answered a first request")
         self._know(replace(self.facts, answered=not problem, problem=problem), self._found)
 
-    def _described(self) -> Facts:
-        return describe.facts(
+    def _described(self, found: Found | None) -> Facts:
+        told = describe.facts(
             self._client.ask("/props", HEALTH_SECONDS), self._client.ask("/v1/models", HEALTH_SECONDS)
         )
+        if found is None:
+            return told
+        # Who sleeps opens the file again when it wakes, and nobody would look.
+        sha256 = "" if SLEEPS in found.arguments else opened.digest(found.process, told.model)
+        return replace(told, sha256=sha256, devices=opened.devices(found.process))
 
     def _end(self, found: Found, verdict: str) -> None:
         self._ended = verdict

@@ -10,11 +10,18 @@ import pytest
 from llama_operator.api import sidecar
 from tests.integration.engine.operator_process import Operator, eventually
 from tests.integration.engine.place import SPEC, Place, Start
-from tests.integration.engine.pod import Pod, condition, container, now
+from tests.integration.engine.pod import Pod, condition, container, now, terminated
 from tests.integration.engine.sidecar import Sidecar
 from tests.integration.server import Object
 
-GOOD: Object = {"answered": True, "build": "b11669-Debian", "contextSize": 4096, "slots": 1}
+GOOD: Object = {
+    "answered": True,
+    "build": "b11669-Debian",
+    "contextSize": 4096,
+    "slots": 1,
+    "quantization": "Q4_K - Medium",
+    "devices": ["/dev/nvidia0"],
+}
 
 
 @pytest.fixture
@@ -27,10 +34,11 @@ def operator(place: Place, start: Start) -> Operator:
     return operator
 
 
-def served(place: Place, says: Sidecar, *, ready: bool = True) -> None:
-    """A server runs; `ready` if the kubelet says so."""
+def served(place: Place, says: Sidecar, *, ready: bool = True, sha256: str = "") -> None:
+    """A server runs; `ready` if the kubelet says so. `sha256`: of the model that its stager has reported."""
     status = container({"running": {"startedAt": now()}}, name="llama-server", ready=ready, started=True)
-    staged = container({"terminated": {"exitCode": 0, "reason": "Completed"}}, name="stage", ready=True)
+    report = json.dumps({"files": [{"role": "model", "bytes": 9, "sha256": sha256}]}) if sha256 else ""
+    staged = container(terminated(0, report), name="stage", ready=True)
     up = [condition("PodScheduled", True), condition("PodReadyToStartContainers", True), condition("Ready", ready)]
     ips = {"podIP": says.address, "podIPs": [{"ip": says.address}]}
     Pod(place).write(*up, phase="Running", containerStatuses=[status], initContainerStatuses=[staged], **ips)
@@ -38,6 +46,12 @@ def served(place: Place, says: Sidecar, *, ready: bool = True) -> None:
     generation = place.get(place.deployment)["metadata"]["generation"]
     if ready:
         place.server("PATCH", f"{place.deployment}/status", {"status": {"observedGeneration": generation, **counts}})
+
+
+def argument(place: Place, flag: str) -> str:
+    """Of llama-server."""
+    words: list[str] = place.get(place.deployment)["spec"]["template"]["spec"]["containers"][0]["args"]
+    return words[words.index(flag) + 1]
 
 
 def status(place: Place) -> Object:
@@ -86,6 +100,47 @@ def test_less_than_was_asked(place: Place, operator: Operator, says: Sidecar) ->
 
     eventually(told)
     assert "ContextSmaller" in eventually(lambda: place.reasons())
+
+
+def test_the_file_that_it_has_open(place: Place, operator: Operator, says: Sidecar) -> None:
+    says.facts = GOOD | {"model": argument(place, "--model"), "sha256": "ab" * 32}
+    served(place, says, sha256="ab" * 32)
+
+    def told() -> None:
+        found = status(place)
+        assert found.get("served", {}).get("sha256") == "ab" * 32
+        assert found["model"]["sha256"] == "ab" * 32
+        assert place.condition("Ready")["status"] == "True"
+
+    eventually(told)
+
+
+def test_another_file_than_the_one_that_was_staged(place: Place, operator: Operator, says: Sidecar) -> None:
+    says.facts = GOOD | {"model": argument(place, "--model"), "sha256": "cd" * 32}
+    served(place, says, sha256="ab" * 32)
+
+    def told() -> None:
+        assert place.condition("Degraded")["reason"] == "OtherModel"
+        assert place.condition("Stalled")["reason"] == "OtherModel"
+        assert place.condition("Ready")["status"] == "False"
+
+    eventually(told)
+
+
+def test_an_accelerator_that_is_not_used(place: Place, start: Start, says: Sidecar) -> None:
+    says.facts = GOOD | {"devices": []}
+    start().ready()
+    place.model(SPEC | {"accelerator": {"type": "cuda"}, "image": "localhost/a:1"})
+    eventually(lambda: place.condition("Ready"))
+    served(place, says)
+
+    def told() -> None:
+        assert place.condition("Degraded")["reason"] == "AcceleratorUnused"
+        assert place.condition("Ready")["status"] == "True"
+        assert status(place)["state"] == "Degraded: AcceleratorUnused"
+
+    eventually(told)
+    assert "AcceleratorUnused" in eventually(lambda: place.reasons())
 
 
 def test_a_server_that_completes_no_request(place: Place, operator: Operator, says: Sidecar) -> None:

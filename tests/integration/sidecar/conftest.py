@@ -42,9 +42,10 @@ class Pod:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     address: str = ""
 
-    def serve(self, **state: Any) -> subprocess.Popen[bytes]:
-        """Start a stand-in, and wait until it listens."""
-        process = self.run([sys.executable, str(STAND_IN), json.dumps(state), "--port", str(self.port)])
+    def serve(self, *, wrapper: Sequence[str] = (), flags: Sequence[str] = (), **state: Any) -> subprocess.Popen[bytes]:
+        """Start a stand-in, and wait until it listens. `wrapper`: a command that starts it; `flags`: its last words."""
+        command = [sys.executable, str(STAND_IN), json.dumps(state), "--port", str(self.port)]
+        process = self.run([*wrapper, *command, *flags])
         eventually(lambda: self.ask("/asked").raise_for_status())
         return process
 

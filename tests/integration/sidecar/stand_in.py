@@ -6,6 +6,8 @@ Its main thread computes or waits, as llama-server's does, and its HTTP threads 
 from __future__ import annotations
 
 import json
+import mmap
+import os
 import sys
 import threading
 import time
@@ -21,6 +23,8 @@ state: dict[str, Any] = {
     "completion": 200,
     "rubbish": False,
     "key": "",
+    "model": "",  # path of a file that it maps
+    "open": [],  # paths of other files
     "asked": [],
 }
 
@@ -47,7 +51,10 @@ class Handler(BaseHTTPRequestHandler):
             values = {"n_decode_total": state["counted"], "requests_processing": state["busy"], "requests_deferred": 0}
             return self.say(200, "".join(f"llamacpp:{name} {value}\n" for name, value in values.items()))
         if path == "/props":
-            return self.say(200, {"total_slots": 2, "build_info": "b1", "default_generation_settings": {"n_ctx": 512}})
+            settings = {"default_generation_settings": {"n_ctx": 512}, "total_slots": 2}
+            return self.say(200, {"build_info": "b1", "model_path": state["model"], **settings})
+        if path == "/v1/models":
+            return self.say(200, {"data": [{"meta": {"ftype": "Q4_0"}}]})
         return self.say(404, {})
 
     def do_POST(self) -> None:
@@ -71,9 +78,15 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     state.update(json.loads(sys.argv[1]))
+    for path in state["open"]:
+        os.open(path, os.O_RDONLY)
+    mapped = None
+    if state["model"]:
+        with open(state["model"], "rb") as model:
+            mapped = mmap.mmap(model.fileno(), 0, access=mmap.ACCESS_READ)
     server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    while True:
+    while mapped is None or not mapped.closed:
         if not state["spins"]:
             time.sleep(0.5)
 

@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
+from llama_operator.api.sidecar import Facts
 from tests.integration.sidecar.conftest import LOOK_SECONDS, Pod, eventually
 
 QUICK = 5 * LOOK_SECONDS
 """Patience that is over soon."""
 LONG = 3600.0
+DIGEST = "ab" * 32
+OWN_DEV = (
+    *("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"),
+    *('mount -t tmpfs none /dev; : >/dev/nvidia0; : >/dev/nvidiactl; exec "$@"', "sh"),
+)
 
 
 def is_ended(process: subprocess.Popen[bytes]) -> None:
@@ -92,7 +98,52 @@ def test_a_long_load_is_waited_for_and_then_a_first_answer(pod: Pod) -> None:
     pod.is_started()
     facts = pod.facts()
     assert (facts.answered, facts.problem) == (True, "")
-    assert (facts.build, facts.slots, facts.context_size) == ("b1", 2, 512)
+    assert (facts.build, facts.slots, facts.context_size, facts.quantization) == ("b1", 2, 512, "Q4_0")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A link to a file, as the stager leaves them."""
+    file, link = tmp_path / "sha256" / DIGEST / "a.gguf", tmp_path / "link.gguf"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"GGUF")
+    link.symlink_to(file.relative_to(tmp_path))
+    return link
+
+
+def told(pod: Pod) -> Facts:
+    """What is told of the server, once it has been asked what it is."""
+    eventually(lambda: _of_a_build(pod))
+    return pod.facts()
+
+
+def _of_a_build(pod: Pod) -> None:
+    assert pod.facts().build
+
+
+def test_the_file_and_the_devices_are_those_that_the_process_has(pod: Pod, model: Path) -> None:
+    """In a mount namespace of its own with a folder /dev of its own, as llama-server's container has them."""
+    if subprocess.run([*OWN_DEV, "true"], check=False).returncode:
+        pytest.skip("this machine lets nobody make namespaces")
+    pod.serve(wrapper=OWN_DEV, model=str(model), open=["/dev/nvidia0", "/dev/nvidiactl"])
+    pod.watch()
+    facts = told(pod)
+    assert (facts.model, facts.sha256, facts.devices) == (str(model), DIGEST, ("/dev/nvidia0",))
+
+
+def test_a_server_without_a_device_and_without_a_file(pod: Pod) -> None:
+    pod.serve()
+    pod.watch()
+    facts = told(pod)
+    assert (facts.sha256, facts.devices) == ("", ())
+
+
+def test_of_a_server_that_sleeps_no_digest_is_told(pod: Pod, model: Path) -> None:
+    """When it wakes it opens the path again, where another file may be by then."""
+    pod.serve(model=str(model), flags=["--sleep-idle-seconds", "60"])
+    pod.watch()
+    facts = told(pod)
+    assert (facts.model, facts.sha256) == (str(model), "")
 
 
 def test_one_first_request_only(pod: Pod) -> None:

@@ -10,7 +10,17 @@ from llama_operator.api.sidecar import Facts
 from llama_operator.reconcile.status import Observed
 from llama_operator.resources.files import files
 from tests.unit.reconcile.case import Case
-from tests.unit.reconcile.objects import NAME, Object, answering, container, observed, running, serving, staging
+from tests.unit.reconcile.objects import (
+    NAME,
+    Object,
+    answering,
+    container,
+    observed,
+    running,
+    serving,
+    staging,
+    template_hash,
+)
 from tests.unit.resources.models import model
 
 UID = f"uid-{NAME}"
@@ -23,7 +33,11 @@ GOOD = Facts(
     context_trained=32768,
     parameters=7_241_732_096,
     bytes=4096,
+    quantization="Q4_K - Medium",
+    sha256="ab" * 32,
+    devices=(),
 )
+GPU = {"type": "cuda", "count": 2}
 BROKEN = Facts(problem="status 500: the template is broken")
 
 
@@ -68,6 +82,19 @@ FACTS = [
         heard([up()], but(model="/app/own.gguf", context_size=1)),
         "OtherModel Staged Available Exposed Stalled Degraded",
         words="llama-server serves /app/own.gguf",
+    ),
+    Case(
+        "serves another file by the same name",
+        heard([up()], but(sha256="cd" * 32)),
+        "OtherModel Staged Available Exposed Stalled Degraded",
+        words=f"llama-server serves a file with the SHA-256 {'cd' * 32}, and {'ab' * 32} was staged",
+    ),
+    Case(
+        "has a GPU and does not use it",
+        heard([up(version=template_hash(accelerator=GPU))], GOOD, accelerator=GPU),
+        "Ready Staged Available Exposed Degraded",
+        {"accelerator": GPU},
+        words="llama-server has no accelerator open and computes on the CPU, asked for 2 nvidia.com/gpu",
     ),
     Case(
         "one of two has less context, and a third is being started",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llama_operator.api.sidecar import Facts
+from llama_operator.api.sidecar import MOST_DEVICES, Facts
 from llama_operator.reconcile.respondents import MOST, PAUSE_SECONDS, TROUBLE_SECONDS, Respondent, after_facts
 from llama_operator.reconcile.status import Observed, asked, compute
 from llama_operator.resources.files import files
@@ -44,13 +45,24 @@ SERVED: Object = {
     "contextTrained": 32768,
     "parameters": 7_241_732_096,
     "bytes": 4096,
+    "quantization": "Q4_K - Medium",
+    "sha256": "ab" * 32,
 }
+ON_A_VOLUME = {"source": {"volume": {"claimName": "disk", "path": "a.gguf"}}}
+SPLIT = {"source": {"url": {"url": "https://files.example/a-00001-of-00002.gguf"}}}
 
 
 def told(seen: Observed, old: Object | None = None, generation: int = 1, **spec: Any) -> Object:
     manifest = raw(**spec) | ({"status": old} if old else {})
     manifest["metadata"]["generation"] = generation
     return compute(manifest, seen, None, NOW if old is None else SOON)
+
+
+def reporting(report: str, pod: Object) -> Object:
+    """The pod, whose stager has ended with these words."""
+    found = copy.deepcopy(pod)
+    found["status"]["initContainerStatuses"][0]["state"]["terminated"]["message"] = report
+    return found
 
 
 class TestWhoIsAsked:
@@ -105,6 +117,20 @@ class TestServed:
         assert "served" not in told(heard([up()], Facts(answered=True)))
         assert "served" not in told(heard([up()], None))
 
+    def test_devices_are_told_as_the_api_server_gives_them_back(self) -> None:
+        assert told(heard([up()], but(devices=("/dev/nvidia0",))))["served"]["devices"] == ["/dev/nvidia0"]
+
+    @pytest.mark.parametrize("spec", [ON_A_VOLUME, SPLIT], ids=["in place", "in parts"])
+    def test_a_digest_that_no_stager_has_given_is_not_told(self, spec: Object) -> None:
+        facts = but(model=files(model(**spec))[0].path)
+        status = told(heard([up(version=template_hash(**spec))], facts, **spec), **spec)
+        assert status["served"] == {k: v for k, v in SERVED.items() if k != "sha256"} | {"model": facts.model}
+
+    def test_of_another_file_no_digest_is_told(self) -> None:
+        status = told(heard([up()], but(model="/models/other.gguf", sha256="cd" * 32)))
+        assert "sha256" not in status["served"]
+        assert "/models/other.gguf" in by_type(status)["Ready"]["message"]
+
     def test_of_several_the_one_with_least(self) -> None:
         pods = [up("tiny-a"), up("tiny-b"), up("tiny-c")]
         assert told(heard(pods, GOOD, LESS, None, replicas=3), replicas=3)["served"]["contextSize"] == 512
@@ -153,6 +179,25 @@ class TestDegraded:
         assert self.reason(but(slots=2, context_size=2048)) == "SlotsDiffer"
         assert self.reason(but(slots=2), engine={"slots": 2}) == ""
         assert self.reason(but(model="/models/other.gguf", slots=2)) == "OtherModel"
+
+    def test_a_file_is_held_against_what_was_staged_for_its_own_pod(self) -> None:
+        """They may differ: then the source has changed, which Staged tells."""
+        newer = json.dumps({"files": [{"role": "model", "bytes": 9, "sha256": "cd" * 32}]})
+        pods = [up("tiny-a"), reporting(newer, up("tiny-b"))]
+        for second, reason in (("cd" * 32, None), ("ab" * 32, "OtherModel")):
+            found = by_type(told(heard(pods, GOOD, but(sha256=second), replicas=2), replicas=2))
+            assert found.get("Degraded", {}).get("reason") == reason
+            assert found["Staged"]["reason"] == "FilesDiffer"
+
+    def test_a_stager_that_told_no_digest_has_no_say(self) -> None:
+        assert "Degraded" not in by_type(told(heard([reporting("", up())], but(sha256="cd" * 32))))
+
+    def test_an_accelerator(self) -> None:
+        spec = {"accelerator": {"type": "cuda"}}
+        assert self.reason(GOOD, **spec) == "AcceleratorUnused"
+        assert self.reason(but(slots=9), **spec) == "AcceleratorUnused", "all is slow: that comes before what is less"
+        assert self.reason(but(devices=("/dev/nvidia0",)), **spec) == ""
+        assert self.reason(but(devices=None), **spec) == "", "nobody could see it"
 
     def test_context_is_that_of_one_request(self) -> None:
         assert (
@@ -232,6 +277,9 @@ said = st.builds(
     context_trained=numbers,
     parameters=numbers,
     bytes=numbers,
+    quantization=st.sampled_from(["", "q" * 64]),
+    sha256=st.sampled_from(["", GOOD.sha256, "cd" * 32]),
+    devices=st.sampled_from([None, (), ("/dev/nvidia0",) * MOST_DEVICES]),
 )
 
 
@@ -247,5 +295,9 @@ def test_whatever_is_said_the_status_holds_together(facts: list[Facts | None], r
     assert max(len(c["message"]) for c in first["conditions"]) <= 2048
     if found["Ready"]["status"] == "True" and "Degraded" in found:
         assert first["state"].startswith("Degraded: ")
-    if any(f and f.model not in ("", GOOD.model) for f in facts[: 1 + ready]):
+    if any(f and (f.model not in ("", GOOD.model) or _other(f)) for f in facts[: 1 + ready]):
         assert found["Ready"]["status"] == "False"
+
+
+def _other(facts: Facts) -> bool:
+    return facts.model == GOOD.model and facts.sha256 not in ("", GOOD.sha256)

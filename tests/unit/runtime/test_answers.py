@@ -25,6 +25,9 @@ FACTS: dict[str, Any] = {
     "contextTrained": 32768,
     "parameters": 7_241_732_096,
     "bytes": 4_368_438_272,
+    "quantization": "IQ2_XXS - 2.0625 bpw",
+    "sha256": "0a" * 32,
+    "devices": ("/dev/nvidia0", "/dev/dri/renderD128"),
 }
 NO_JSON = [b"", b"<html>", b"[]", b"\xff\xfe", b"[" * 4096, b'{"a":' * 800]
 
@@ -37,6 +40,7 @@ def test_good_answers_are_believed() -> None:
     assert answers.progress(said(PROGRESS)) == Progress("downloading", "model", 5, 10, 1)
     assert msgspec.to_builtins(answers.facts(said(FACTS))) == FACTS
     assert answers.facts(b"{}") == Facts()
+    assert answers.facts(b'{"devices": []}').devices == (), "it has none, which is more than not to say so"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,16 @@ def test_no_progress(body: object) -> None:
         FACTS | {"model": "/a\x1b[31m"},
         FACTS | {"model": "/a\u202egguf"},
         FACTS | {"problem": 5},
+        FACTS | {"quantization": "Q" * 65},
+        FACTS | {"quantization": "Q4_0\n"},
+        FACTS | {"sha256": "0a" * 31},
+        FACTS | {"sha256": "0A" * 32},
+        FACTS | {"sha256": "0a" * 32 + "\n"},
+        FACTS | {"devices": "/dev/nvidia0"},
+        FACTS | {"devices": ["/dev/nvidia0\n"]},
+        FACTS | {"devices": ["/dev/" + "n" * 49]},
+        FACTS | {"devices": ["/etc/passwd"]},
+        FACTS | {"devices": [f"/dev/nvidia{n}" for n in range(17)]},
     ],
     ids=str,
 )
@@ -110,4 +124,8 @@ def test_whatever_is_said_facts_are_bounded(answer: bytes) -> None:
     assert len(told.build) <= 64
     assert len(told.model) <= 1024
     assert max(len(told.problem), len(told.ended)) <= 300
-    assert (told.build + told.model + told.problem + told.ended).isprintable()
+    assert len(told.quantization) <= 64
+    assert len(told.sha256) in (0, 64)
+    assert sum(len(path) for path in told.devices or ()) <= 16 * 53
+    named = (told.build, told.model, told.problem, told.ended, told.quantization, told.sha256, *(told.devices or ()))
+    assert "".join(named).isprintable()

@@ -17,7 +17,10 @@ PROPS = {
     "chat_template": "…",
     "build_info": "b11669-Debian",
 }
-MODELS = {"object": "list", "data": [{"id": "tiny", "meta": {"n_ctx_train": 4096, "n_params": 9, "size": 7}}]}
+MODELS = {
+    "object": "list",
+    "data": [{"id": "tiny", "meta": {"n_ctx_train": 4096, "n_params": 9, "size": 7, "ftype": "Q4_K - Medium"}}],
+}
 
 
 def reply(content: object, status: int = 200) -> Reply:
@@ -34,6 +37,7 @@ def test_all_of_it() -> None:
         context_trained=4096,
         parameters=9,
         bytes=7,
+        quantization="Q4_K - Medium",
     )
 
 
