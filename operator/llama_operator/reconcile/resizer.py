@@ -20,8 +20,8 @@ from llama_operator.resources.server import CONTAINER_NAME as SERVER
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.logs import Log
 
-AGAIN_SECONDS = 10.0
-"""After which a resize that somebody or something came in between of is tried again."""
+FIRST_SECONDS = 1.0
+"""After which a resize that something came in between of is tried again; then the pauses double."""
 ABSENT_SECONDS = 3600.0
 """After which one is tried again in a cluster that could not do it: it may have been upgraded. One, of all models."""
 
@@ -32,9 +32,11 @@ log = Log(__name__)
 
 @dataclass(frozen=True)
 class _Failed:
-    """A resize that is not tried again before `until`, a time of the clock; `words`: why it is refused, if it is."""
+    """A resize that is not tried again before `until`, a time of the clock. Either it was refused, with these `words`,
+    or something came in between, and it waits for `pause` seconds."""
 
     until: float
+    pause: float = 0.0
     words: str = ""
 
 
@@ -73,7 +75,7 @@ class Resizer:
             uid = resize.pod["metadata"]["uid"]
             known = before.get(uid)
             if known is None or self._clock() >= known.until:
-                known = await self._try(key, resize)
+                known = await self._try(key, resize, known.pause if known else 0.0)
             if known:
                 failed[uid] = known
         if failed:
@@ -81,7 +83,7 @@ class Resizer:
         refused = {uid: known.words for uid, known in failed.items() if known.words}
         return refused, min((known.until - self._clock() for known in failed.values()), default=None)
 
-    async def _try(self, key: Key, resize: Resize) -> _Failed | None:
+    async def _try(self, key: Key, resize: Resize, paused: float) -> _Failed | None:
         meta, now = resize.pod["metadata"], self._clock()
         if now < self._absent_until:
             return None
@@ -96,11 +98,12 @@ class Resizer:
         except errors.Rejected as error:
             if error.code != METHOD_NOT_ALLOWED:
                 log.warning("not resized", **told, why=str(error))
-                return _Failed(now + self._refusal_seconds, error.message)
+                return _Failed(now + self._refusal_seconds, words=error.message)
             self._absent(error)
         except (errors.Conflict, errors.Retryable) as error:
             log.info("not resized yet", **told, error=str(error))
-            return _Failed(now + max(AGAIN_SECONDS, error.retry_after or 0.0))
+            pause = min(max(2 * paused, FIRST_SECONDS), self._refusal_seconds)
+            return _Failed(now + max(pause, error.retry_after or 0.0), pause)
         else:
             self._cache.store(POD.kind, answer)
             log.info("resized", **told, resources=resize.resources)

@@ -21,7 +21,7 @@ from tests import polling
 
 T = TypeVar("T")
 
-WRITES = frozenset({"apply", "patch_status", "delete", "create"})
+WRITES = frozenset({"apply", "patch_status", "delete", "create", "resize"})
 
 
 def eventually(check: Callable[[], T], timeout: float = 30) -> T:

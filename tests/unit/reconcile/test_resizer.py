@@ -11,7 +11,7 @@ from llama_operator.constants import APPLIED_HASH
 from llama_operator.kube.client import Client
 from llama_operator.kube.ratelimit import TokenBucket
 from llama_operator.kube.transport import Answer, Request
-from llama_operator.reconcile.resizer import ABSENT_SECONDS, AGAIN_SECONDS, Resizer
+from llama_operator.reconcile.resizer import ABSENT_SECONDS, FIRST_SECONDS, Resizer
 from tests.unit.kube.fake_api import status
 from tests.unit.reconcile.cases_memory import QUOTA, sized
 from tests.unit.reconcile.objects import answering
@@ -187,26 +187,33 @@ async def test_another_pod_of_the_same_name_is_not_resized(world: World) -> None
     await with_pods(world, "a")
     old = world.api.objects[f"{PODS}/a"]
     world.api.put(f"{PODS}/a", {**old, "metadata": {**old["metadata"], "uid": "another"}})
-    assert await world.reconcile() == AGAIN_SECONDS
+    assert await world.reconcile() == FIRST_SECONDS
     assert world.api.objects[f"{PODS}/a"]["spec"] == old["spec"]
     assert degraded(world) == {}
     await world.reconcile()
     assert world.api.requests == []
 
 
-@pytest.mark.parametrize(("headers", "pause"), [({}, AGAIN_SECONDS), ({"retry-after": "30"}, 30.0)])
-async def test_trouble_that_passes_is_tried_again_and_holds_up_nothing(
-    world: World, headers: dict[str, str], pause: float
-) -> None:
+async def test_trouble_that_passes_is_tried_again_and_holds_up_nothing(world: World) -> None:
     await with_pods(world, "a")
-    world.refuse(f"{PODS}/a/resize", 500, "InternalError", "etcd is slow", headers=headers)
-    assert await world.reconcile() == pause
-    assert world.ready()["status"] == "True"
-    assert degraded(world) == {}
-    world.now += pause
+    world.refuse(f"{PODS}/a/resize", 500, "InternalError", "etcd is slow")
+    pauses = []
+    for _ in range(12):
+        pauses.append(await world.reconcile())
+        assert resized(world) == ["a"]
+        assert world.ready()["status"] == "True"
+        assert degraded(world) == {}
+        world.now += pauses[-1] or 0.0
+    assert pauses == [FIRST_SECONDS * 2**n for n in range(10)] + [REFUSAL_SECONDS] * 2
     world.api.answer = lambda _: None
     assert await world.reconcile() is None
     assert resized(world) == ["a"]
+
+
+async def test_the_api_server_may_ask_for_a_longer_pause(world: World) -> None:
+    await with_pods(world, "a")
+    world.refuse(f"{PODS}/a/resize", 429, "TooManyRequests", "later", headers={"retry-after": "30"})
+    assert await world.reconcile() == 30.0
 
 
 async def test_a_model_that_is_gone_leaves_nothing_behind(world: World) -> None:
