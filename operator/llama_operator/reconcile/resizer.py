@@ -17,7 +17,7 @@ from llama_operator.reconcile import status
 from llama_operator.reconcile.memory import Resize
 from llama_operator.reconcile.status import Observed
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
-from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.cache import Cache, Key, Snapshot
 from llama_operator.runtime.logs import Log
 
 FIRST_SECONDS = 1.0
@@ -65,10 +65,10 @@ class Resizer:
         """The model has gone."""
         self._failed.pop(key, None)
 
-    async def look(self, key: Key) -> tuple[Mapping[str, str], float | None]:
+    async def look(self, key: Key, seen: Snapshot) -> tuple[Mapping[str, str], float | None]:
         """Resize what is to be resized. Returns what the API server has refused, by uid of the pod, and after how many
         seconds to look again; None: when something changes."""
-        seen, before = self._cache.snapshot(key), self._failed.pop(key, {})
+        before = self._failed.pop(key, {})
         observed = Observed(seen.children, seen.pods)
         failed: dict[str, _Failed] = {}
         for resize in status.resizes(seen.model, observed, self._shipped) if seen.model else []:

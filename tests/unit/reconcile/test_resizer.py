@@ -167,7 +167,7 @@ async def test_workers_that_ask_an_old_cluster_at_the_same_time_say_so_once(
 
     client = Client(send, TokenBucket(1e6, 1000), max_concurrent_writes=4)
     resizer = Resizer(cache=world.cache, client=client, shipped=None, refusal_seconds=REFUSAL_SECONDS)
-    workers = [asyncio.create_task(resizer.look(KEY)) for _ in range(2)]
+    workers = [asyncio.create_task(resizer.look(KEY, world.cache.snapshot(KEY))) for _ in range(2)]
     for _ in workers:
         await asked.get()
     answer.set()
