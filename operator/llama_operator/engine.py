@@ -21,6 +21,7 @@ from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
+from llama_operator.reconcile.resizer import Resizer
 from llama_operator.reconcile.respondents import after_facts, after_progress, complains
 from llama_operator.runtime import http
 from llama_operator.runtime.ask import Asker
@@ -70,6 +71,12 @@ class Engine:
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=config.resync_seconds),
             inquiry=Inquiry(cache=self.cache, client=client),
+            resizer=Resizer(
+                cache=self.cache,
+                client=client,
+                shipped=config.server_images.get("cpu"),
+                refusal_seconds=config.resync_seconds,
+            ),
             progresses=self._progresses,
             facts=self._facts,
             collector=Collector(config=config, cache=self.cache, client=client),

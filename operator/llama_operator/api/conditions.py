@@ -72,11 +72,12 @@ class Reason(StrEnum):
     FORBIDDEN = "Forbidden"
     CONTESTED = "Contested"
     API_ERROR = "APIError"
-    # Degraded: what is served is not what was asked
+    # Degraded: what is served is not what was asked, or may not stay
     CONTEXT_SMALLER = "ContextSmaller"
     SLOTS_DIFFER = "SlotsDiffer"
     OTHER_MODEL = "OtherModel"
     ACCELERATOR_UNUSED = "AcceleratorUnused"
+    MEMORY_NOT_GRANTED = "MemoryNotGranted"
 
 
 STAGING_FAILURES = frozenset(

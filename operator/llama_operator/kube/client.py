@@ -19,7 +19,7 @@ import msgspec
 from llama_operator import constants
 from llama_operator.kube import errors
 from llama_operator.kube.connection import credentials
-from llama_operator.kube.kinds import EVENT, LEASE, Kind
+from llama_operator.kube.kinds import EVENT, LEASE, POD, Kind
 from llama_operator.kube.ratelimit import TokenBucket
 from llama_operator.kube.transport import Answer, Request, Send, Transport, TransportError
 
@@ -41,6 +41,7 @@ _APPLY = {"content-type": "application/apply-patch+yaml"}  # JSON is YAML
 _MERGE = {"content-type": "application/merge-patch+json"}
 _JSON = {"content-type": "application/json"}
 _JSON_PATCH = {"content-type": "application/json-patch+json"}
+_STRATEGIC = {"content-type": "application/strategic-merge-patch+json"}
 
 
 async def _nothing() -> None: ...
@@ -130,6 +131,26 @@ class Client:
             params={"fieldManager": constants.FIELD_MANAGER},
             headers=_MERGE,
             body=patch | {"metadata": {**patch.get("metadata", {}), "resourceVersion": meta["resourceVersion"]}},
+        )
+
+    async def resize(self, pod: Object, container: str, resources: Object) -> Object:
+        """Ask for other resources of one container of this very pod, which goes on meanwhile; what `resources` does not
+        name stays.
+
+        Raises `errors.NotFound` also where the API server has no such subresource: Kubernetes before 1.33.
+        """
+        meta = pod["metadata"]
+        return await self._send(
+            "resize",
+            POD,
+            "PATCH",
+            POD.path(meta["namespace"], meta["name"]) + "/resize",
+            params={"fieldManager": constants.FIELD_MANAGER},
+            headers=_STRATEGIC,
+            body={
+                "metadata": {"uid": meta["uid"]},
+                "spec": {"containers": [{"name": container, "resources": resources}]},
+            },
         )
 
     async def disown(self, kind: Kind, obj: Object) -> None:

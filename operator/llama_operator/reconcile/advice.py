@@ -57,6 +57,11 @@ NO_SCHEDULER = "see that kube-scheduler runs (`kubectl get pods -n kube-system`)
 """For a pod that nobody has tried to place."""
 
 _REFUSAL: Table = (
+    (
+        r'cannot patch resource "pods/resize"',
+        "grant the operator what its chart grants it (`patch` of pods/resize), or set memory in spec.resources",
+    ),
+    (r"without support for resize", "upgrade the node to Kubernetes 1.33, or set memory in spec.resources"),
     (r"exceeded quota", "raise the ResourceQuota, or lower spec.replicas or spec.resources"),
     (r"failed quota", "set in spec.resources what the ResourceQuota wants every pod to set"),
     (

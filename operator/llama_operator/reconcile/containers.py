@@ -71,7 +71,7 @@ def crash(terminated: Object, pod: str) -> Finding:
     if terminated.get("reason") == "OOMKilled":
         return Finding(
             Reason.OUT_OF_MEMORY,
-            f"llama-server in pod {pod} was killed for memory; raise spec.resources.limits.memory, or lower "
+            f"llama-server in pod {pod} was killed for memory; raise or set spec.resources.limits.memory, or lower "
             "spec.engine.contextSize or spec.engine.slots",
         )
     words, code = last_words(terminated), terminated.get("exitCode", 0)

@@ -11,7 +11,7 @@ PROBLEMS = (
     STAGING_FAILURES
     | SERVING_FAILURES
     | DEVIATIONS
-    | {Reason.FILES_DIFFER, Reason.IMAGE_VOLUME_UNSUPPORTED}
+    | {Reason.FILES_DIFFER, Reason.IMAGE_VOLUME_UNSUPPORTED, Reason.MEMORY_NOT_GRANTED}
     | {Reason.INVALID, Reason.NAME_CONFLICT, Reason.ROLLED_BACK, Reason.FORBIDDEN, Reason.CONTESTED, Reason.API_ERROR}
 )
 """Reasons that somebody should look at: events of type Warning."""

@@ -77,7 +77,7 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence, problem:
     `claims`: those that it uses and that are not known to be bound; `evidence`: what events have told; `problem`: what
     its sidecar says.
     """
-    name, ready = pod["metadata"]["name"], _condition(pod, "Ready")
+    name, ready = pod["metadata"]["name"], condition(pod, "Ready")
     if ready.get("status") == "True":
         return Finding(Reason.AVAILABLE, "the server answers")
     if failed(pod):
@@ -120,7 +120,7 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence, problem:
 
 def unplaced(pod: Object) -> Finding | None:
     """The scheduler has no node for it, and says why."""
-    placed = _condition(pod, "PodScheduled")
+    placed = condition(pod, "PodScheduled")
     said = placed.get("message", "no node takes the pod")
     if placed.get("status") != "False" or advice.waits_for_claim(said):
         return None
@@ -192,7 +192,7 @@ def _ready_but(name: str, ready: Object) -> Finding:
     return Finding(Reason.POD_BLOCKED, words)
 
 
-def _condition(pod: Object, type_: str) -> Object:
+def condition(pod: Object, type_: str) -> Object:
     conditions: list[Object] = pod.get("status", {}).get("conditions") or []
     return next((c for c in conditions if c["type"] == type_), {})
 

@@ -19,6 +19,7 @@ from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.plan import controller_uid, plan
 from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reporter import Reporter
+from llama_operator.reconcile.resizer import Resizer
 from llama_operator.reconcile.status import Failure, Observed
 from llama_operator.runtime.cache import Cache, Key
 from llama_operator.runtime.logs import Log
@@ -41,6 +42,7 @@ class Reconciler:
         cache: Cache,
         executor: Executor,
         inquiry: Inquiry,
+        resizer: Resizer,
         progresses: Questions[Progress],
         facts: Questions[Facts],
         collector: Collector,
@@ -51,6 +53,7 @@ class Reconciler:
         self._cache = cache
         self._executor = executor
         self._inquiry = inquiry
+        self._resizer = resizer
         self._progresses = progresses
         self._facts = facts
         self._collector = collector
@@ -68,6 +71,7 @@ class Reconciler:
             # Children go with their owner: Kubernetes collects them, also while we are not running.
             self._executor.forget(key)
             self._inquiry.forget(key)
+            self._resizer.forget(key)
             self._progresses.forget(key)
             self._facts.forget(key)
             return await self._collector.look(key, None, seen)
@@ -98,10 +102,12 @@ class Reconciler:
         evidence, inquire_again = await self._inquiry.inquire(key)
         await self._executor.restore(key, seen.model, desired, evidence)
         seen = self._cache.snapshot(key)
+        refused, resize_again = await self._resizer.look(key, seen)
         stagers, servers = status.asked(seen.model, Observed(seen.children, seen.pods)) if seen.model else ([], [])
         progress, stager_again = self._progresses.look(key, stagers)
         told, server_again = self._facts.look(key, servers)
-        await self._reporter.report(key, outcome.failure, evidence, next(iter(progress.values()), None), told)
+        await self._reporter.report(key, outcome.failure, evidence, next(iter(progress.values()), None), told, refused)
         collect_again = await self._collector.look(key, model, seen)
-        pauses = (outcome.again, judge_again, inquire_again, stager_again, server_again, collect_again)
+        asked_again = (inquire_again, resize_again, stager_again, server_again)
+        pauses = (outcome.again, judge_again, *asked_again, collect_again)
         return min((again for again in pauses if again is not None), default=None)

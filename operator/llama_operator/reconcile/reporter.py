@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +45,7 @@ class Reporter:
         evidence: Evidence | None = None,
         progress: Progress | None = None,
         told: Told | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> None:
         """Compute the status from what the cache holds, events and pods have told, and write it if it differs.
 
@@ -54,7 +55,7 @@ class Reporter:
         if seen.model is None:
             return
         old, now = seen.model.get("status", {}), self._now()
-        observed = Observed(seen.children, seen.pods, evidence or {}, progress, told or {})
+        observed = Observed(seen.children, seen.pods, evidence or {}, progress, told or {}, refused or {})
         new = status.compute(seen.model, observed, failure, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         if new == old:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from llama_operator.api.types import LlamaModel, Spec, readable
 from llama_operator.reconcile import ahead, exposure, facts, pods, respondents, rollback, share, stagers, workload
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_pod, remembered
 from llama_operator.reconcile.finding import Finding, steady
+from llama_operator.reconcile.memory import Resize, due, short
 from llama_operator.reconcile.plan import controller_uid
 from llama_operator.reconcile.respondents import Respondent
 from llama_operator.reconcile.rollback import Standing
@@ -33,13 +35,15 @@ MODEL_FIELDS = ("bytes", "sha256", "revision", "architecture", "name", "quantiza
 
 @dataclass(frozen=True)
 class Observed:
-    """What the cache holds about one model; what events, the stager (how far it is) and the servers have told."""
+    """What the cache holds about one model; what events, the stager (how far it is), the servers, and the API server
+    (to resizes) have told."""
 
     children: list[Object] = field(default_factory=list)
     pods: list[Object] = field(default_factory=list)
     evidence: Evidence = field(default_factory=dict)
     progress: Progress | None = None
     told: facts.Told = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ def compute(raw: Object, observed: Observed, failure: Failure | None, now: str) 
     deviation: Finding | None = None
     if available.reason == Reason.AVAILABLE:
         told, deviation = facts.judged(seen.asked, seen.current, observed.told, old, before)
+    if deviation is None and (lack := short(seen.asked, seen.current, seen.servers, observed.refused)):
+        deviation = steady(lack, before.get(Type.DEGRADED, {}))
     if deviation and ready.reason == Reason.READY:
         ready = _with(deviation, ready)
     wanted = [
@@ -148,6 +154,12 @@ def asked(raw: Object, observed: Observed) -> tuple[list[Respondent], list[Respo
     seen = _see(raw, observed)
     stager = respondents.stager(seen.job_pods if seen.ahead else seen.current)
     return [stager] if stager else [], respondents.servers(seen.current)
+
+
+def resizes(raw: Object, observed: Observed, shipped: str | None) -> list[Resize]:
+    """Pods that are to be resized in place; `shipped`: the server image that the operator brings."""
+    seen = _see(raw, observed)
+    return due(seen.asked, shipped, seen.current)
 
 
 @dataclass(frozen=True)
@@ -262,8 +274,8 @@ def _files(staged: Finding, old: Object) -> Object:
         for file in staged.files
         if file["role"] == "model"
     ]
-    memory = {"memory": staged.memory} if staged.memory else {}
-    return {"files": told} | ({"model": models[0]} if models else {}) | memory
+    predicted = {"memory": staged.memory} if staged.memory else {}
+    return {"files": told} | ({"model": models[0]} if models else {}) | predicted
 
 
 def _members(file: Object, names: tuple[str, ...]) -> Object:

@@ -199,9 +199,11 @@ def _trimmed(ref: Ref, obj: Object) -> Object:
         meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _LAST_APPLIED}
     trimmed = {"metadata": meta} | {name: value for name, value in obj.items() if name != "metadata"}
     if ref[0] == "Pod":
-        # Of its spec only the node and the claims are read, whose caches it uses (see reconcile.caches).
+        # Of its spec only the node and the claims are read, whose caches it uses (see reconcile.caches), and what its
+        # containers ask for (see reconcile.memory).
         spec = obj.get("spec", {})
         claims = [volume for volume in spec.get("volumes", []) if "persistentVolumeClaim" in volume]
-        kept = {"nodeName": spec.get("nodeName"), "volumes": claims}
+        asked = [{"name": c["name"], "resources": c.get("resources", {})} for c in spec.get("containers", [])]
+        kept = {"nodeName": spec.get("nodeName"), "volumes": claims, "containers": asked}
         trimmed["spec"] = {name: value for name, value in kept.items() if value}
     return trimmed

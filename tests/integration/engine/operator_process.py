@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 PROGRAM = ("-m", "llama_operator")
 """Words for the interpreter."""
-WRITES = frozenset({"apply", "patch_status", "delete", "create"})
+WRITES = frozenset({"apply", "patch_status", "delete", "create", "resize"})
 
 
 def eventually(check: Callable[[], T], timeout: float = 30) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from tests.integration.engine.place import Place
 from tests.integration.server import Object
@@ -16,7 +17,7 @@ def condition(type_: str, status: bool, **more: str) -> Object:
     return {"type": type_, "status": str(status), "lastTransitionTime": now(), **more}
 
 
-def container(state: Object, last: Object | None = None, restarts: int = 0, **more: object) -> Object:
+def container(state: Object, last: Object | None = None, restarts: int = 0, **more: Any) -> Object:
     return {
         "image": "x:1",
         "imageID": "",
@@ -35,15 +36,15 @@ def terminated(code: int, message: str = "") -> Object:
 class Pod:
     """A pod of the model `m`, of its present template, as its controllers write it."""
 
-    def __init__(self, place: Place, node: str | None = "nowhere") -> None:
+    def __init__(self, place: Place, node: str | None = "nowhere", name: str = "m-1") -> None:
         self.place = place
         core = f"/api/v1/namespaces/{place.namespace}"
-        self.path, self.events = f"{core}/pods/m-1", f"{core}/events"
+        self.name, self.path, self.events = name, f"{core}/pods/{name}", f"{core}/events"
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
         place.server.ensure(f"{core}/serviceaccounts", account)
         template = place.get(place.deployment)["spec"]["template"]
         spec = {**template["spec"], "serviceAccountName": "default"} | ({"nodeName": node} if node else {})
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "m-1", **template["metadata"]}, "spec": spec}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, **template["metadata"]}, "spec": spec}
         self.uid = place.server("POST", f"{core}/pods", pod)["metadata"]["uid"]
 
     def write(self, *conditions: Object, **status: object) -> None:
@@ -64,7 +65,7 @@ class Pod:
 
     def event(self, reason: str, message: str, *, title: str = "m-1.1", **about: str) -> None:
         """An event of the old kind, as the kubelet writes it; written again, it is counted. `about`: not this pod."""
-        concerned = {"kind": "Pod", "name": "m-1", "uid": self.uid, "namespace": self.place.namespace, **about}
+        concerned = {"kind": "Pod", "name": self.name, "uid": self.uid, "namespace": self.place.namespace, **about}
         event = {
             "apiVersion": "v1",
             "kind": "Event",

@@ -5,6 +5,8 @@ Pods are written by hand, as the kubelet would; their address is one of this mac
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from llama_operator.api import sidecar

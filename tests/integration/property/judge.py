@@ -16,7 +16,7 @@ from llama_operator.config import Config
 from llama_operator.reconcile import ahead
 from llama_operator.reconcile.blame import blame
 from llama_operator.reconcile.plan import beside, controller_uid, plan
-from llama_operator.reconcile.status import Failure, Observed, compute
+from llama_operator.reconcile.status import Failure, Observed, compute, resizes
 from llama_operator.resources import auth
 from tests.integration.property import kubelet
 from tests.integration.property.cluster import CHILDREN, MODEL, Cluster
@@ -91,6 +91,8 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
         yield from (f"{_told(child)} would be written" for child in [*todo.apply, *todo.delete])
     if deployment and deployment["spec"]["replicas"] and constants.FALLBACK in deployment["metadata"]["annotations"]:
         yield f"{_told(deployment)} has a version on trial, although its pods have had their say"
+    open_ = resizes(model, Observed(mine, pods), CONFIG.server_images["cpu"])
+    yield from (f"Pod {resize.pod['metadata']['name']} would be resized" for resize in open_)
     failure = None
     if taken:
         stalled = _conditions(model).get("Stalled", {"reason": "", "message": ""})

@@ -5,12 +5,16 @@ All goes well, unless llama-server is started with BAD: then it has ended three 
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 from tests.integration.property.cluster import Cluster
 from tests.integration.server import Object, RefusedError
 
 BAD = "--check-tensors"
+MEMORY = dict.fromkeys(("weights", "kvCache", "compute", "promptCache", "process"), 1 << 27) | {"total": 5 << 27}
+REPORT = json.dumps({"files": [{"role": "model", "bytes": 1}], "memory": MEMORY})
+"""What each stager has found."""
 
 
 def run(cluster: Cluster, pods: list[Object]) -> bool:
@@ -32,11 +36,12 @@ def _runs(pod: Object) -> bool:
 def _status(pod: Object) -> Object:
     now, spec = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), pod["spec"]
     types = ("PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready")
-    staged = {"terminated": {"exitCode": 0, "startedAt": now, "finishedAt": now, "reason": "Completed"}}
+    ended = {"exitCode": 0, "startedAt": now, "finishedAt": now, "reason": "Completed"}
+    staged = {"terminated": {**ended, "message": REPORT}}
     ends = spec["restartPolicy"] == "OnFailure"  # a Job's
     state = staged if ends else {"running": {"startedAt": now}}
     crashes = any(BAD in container.get("args", []) for container in spec["containers"])
-    crashed = {"terminated": {**staged["terminated"], "exitCode": 1, "reason": "Error"}}
+    crashed = {"terminated": {**ended, "exitCode": 1, "reason": "Error"}}
     well = dict.fromkeys(types, "True") | (dict.fromkeys(("ContainersReady", "Ready"), "False") if crashes else {})
     return {
         "phase": "Succeeded" if ends else "Running",
@@ -51,4 +56,5 @@ def _status(pod: Object) -> Object:
 
 def _container(container: Object, state: Object, crashes: bool = False) -> Object:
     fixed = {"ready": not crashes, "started": not crashes, "restartCount": 2 * crashes, "imageID": ""}
-    return {"name": container["name"], "image": container["image"], "state": state, **fixed}
+    told = {"resources": container.get("resources", {})}  # or the API server takes the node for one that cannot resize
+    return {"name": container["name"], "image": container["image"], "state": state, **fixed, **told}

@@ -81,7 +81,7 @@ def needed() -> set[Right]:
         verbs[kind] += ["delete"] if kind.kind in OPTIONAL else []
     verbs |= {MODEL: ["get", "list", "watch"], POD: ["list", "watch"], EVENT: ["create", "list"], SECRET: ["create"]}
     found = {(kind.group, kind.plural, verb) for kind, some in verbs.items() for verb in some}
-    return found | {(MODEL.group, f"{MODEL.plural}/status", "patch")}
+    return found | {(MODEL.group, f"{MODEL.plural}/status", "patch"), (POD.group, f"{POD.plural}/resize", "patch")}
 
 
 def operators(helm: Helm, values: Object, *kinds: str) -> list[Object]:

@@ -75,6 +75,8 @@ class FakeAPI:
                 return status(409, "Conflict", "the object has been modified")
             merged = merge(old.get("status", {}), body["status"])
             return reply(self.put(path, {**old, "status": merged}))
+        if path.endswith("/resize"):
+            return self._resize(path.removesuffix("/resize"), body)
         existing = self.objects.get(path)
         if content == "application/json-patch+json":
             return self._patch_owners(path, body)
@@ -91,6 +93,17 @@ class FakeAPI:
             return reply(self.put(path, patched))
         kept = {name: existing["metadata"][name] for name in KEPT & existing["metadata"].keys()} if existing else {}
         return reply(self.put(path, {**body, "metadata": {**body["metadata"], **kept}}))
+
+    def _resize(self, path: str, body: Any) -> Answer:
+        """A strategic merge-patch: containers are told apart by their names."""
+        pod, wanted = self.objects.get(path), {c["name"]: c for c in body["spec"]["containers"]}
+        if pod is None:
+            return status(404, "NotFound", f'pods "{path.rpartition("/")[2]}" not found')
+        if body["metadata"]["uid"] != pod["metadata"]["uid"]:
+            causes = {"details": {"causes": [{"field": "metadata.uid"}]}}
+            return status(422, "Invalid", "metadata.uid: field is immutable", **causes)
+        merged = [merge(c, wanted.get(c["name"], {})) for c in pod["spec"]["containers"]]
+        return reply(self.put(path, {**pod, "spec": {**pod["spec"], "containers": merged}}))
 
     def _patch_owners(self, path: str, operations: list[Object]) -> Answer:
         """RFC 6902, as far as needed: tests of an owner's fields, then the removal of that owner."""

@@ -86,6 +86,24 @@ async def test_apply_is_a_forced_server_side_apply() -> None:
     assert json.loads(request.body or b"") == OBJ
 
 
+async def test_a_resize_is_a_strategic_patch_of_one_container_of_this_very_pod() -> None:
+    seen: list[Request] = []
+
+    def patch(request: Request) -> Answer:
+        seen.append(request)
+        return reply(OBJ)
+
+    client = answering(patch)
+    await client.resize(OBJ, "llama-server", {"requests": {"memory": "1Mi"}})
+    (request,) = seen
+    assert (request.method, request.path) == ("PATCH", "/api/v1/namespaces/team/pods/qwen/resize")
+    assert request.params == {"fieldManager": "llama-operator"}
+    assert request.headers["content-type"] == "application/strategic-merge-patch+json"
+    container = {"name": "llama-server", "resources": {"requests": {"memory": "1Mi"}}}
+    assert json.loads(request.body or b"") == {"metadata": {"uid": "7"}, "spec": {"containers": [container]}}
+    assert client.calls == {("resize", "Pod", 200): 1}
+
+
 async def test_delete_is_bound_to_the_uid() -> None:
     seen: list[Object] = []
 

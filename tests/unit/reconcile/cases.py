@@ -12,6 +12,7 @@ from llama_operator.reconcile.status import Failure, Observed, compute
 from tests.unit.reconcile.case import Case
 from tests.unit.reconcile.cases_ahead import AHEAD
 from tests.unit.reconcile.cases_facts import FACTS
+from tests.unit.reconcile.cases_memory import MEMORY_CASES
 from tests.unit.reconcile.cases_rollback import ROLLED_BACK
 from tests.unit.reconcile.objects import (
     LATER,
@@ -286,6 +287,7 @@ CASES = [
     *AHEAD,
     *ROLLED_BACK,
     *FACTS,
+    *MEMORY_CASES,
 ]
 
 

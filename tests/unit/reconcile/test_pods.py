@@ -258,7 +258,7 @@ SERVING: list[tuple[str, Object, Reason, str]] = [
         "killed for memory",
         server(BACK_OFF, OOM, restarts=2),
         Reason.OUT_OF_MEMORY,
-        "raise spec.resources.limits.memory",
+        "raise or set spec.resources.limits.memory",
     ),
     (
         "the sidecar is started again and again, beside a server that works",

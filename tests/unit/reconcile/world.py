@@ -19,6 +19,7 @@ from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reconciler import Reconciler
 from llama_operator.reconcile.reporter import Reporter
+from llama_operator.reconcile.resizer import Resizer
 from llama_operator.reconcile.respondents import after_facts, after_progress
 from llama_operator.runtime.answers import NoAnswer
 from llama_operator.runtime.cache import Cache
@@ -63,6 +64,13 @@ class World:
             cache=self.cache,
             executor=Executor(cache=self.cache, client=client, refusal_seconds=REFUSAL_SECONDS, clock=lambda: self.now),
             inquiry=Inquiry(cache=self.cache, client=client, clock=lambda: self.now),
+            resizer=Resizer(
+                cache=self.cache,
+                client=client,
+                shipped=config.server_images["cpu"],
+                refusal_seconds=REFUSAL_SECONDS,
+                clock=lambda: self.now,
+            ),
             progresses=Questions(ask=self._ask, pause=after_progress, wake=lambda key: None, clock=lambda: self.now),
             facts=Questions(ask=self._ask_facts, pause=after_facts, wake=lambda key: None, clock=lambda: self.now),
             collector=Collector(

@@ -166,7 +166,15 @@ def test_trims_what_nobody_reads_and_leaves_the_original_alone(cache: Cache) -> 
     obj = child(
         5,
         "qwen-abc",
-        spec={"big": 1, "nodeName": "n1", "volumes": [CLAIM, {"name": "b", "emptyDir": {}}]},
+        spec={
+            "big": 1,
+            "nodeName": "n1",
+            "volumes": [CLAIM, {"name": "b", "emptyDir": {}}],
+            "containers": [
+                {"name": "a", "image": "x", "resources": {"requests": {"cpu": 1}}},
+                {"name": "b", "args": ["y"]},
+            ],
+        },
         status={"phase": "Running"},
     )
     obj["metadata"] |= {
@@ -178,7 +186,8 @@ def test_trims_what_nobody_reads_and_leaves_the_original_alone(cache: Cache) -> 
     assert "managedFields" not in pod["metadata"]
     assert pod["metadata"]["annotations"] == {"a": "b"}
     assert pod["status"] == {"phase": "Running"}
-    assert pod["spec"] == {"nodeName": "n1", "volumes": [CLAIM]}
+    asked = [{"name": "a", "resources": {"requests": {"cpu": 1}}}, {"name": "b", "resources": {}}]
+    assert pod["spec"] == {"nodeName": "n1", "volumes": [CLAIM], "containers": asked}
     assert "managedFields" in obj["metadata"]
     assert "big" in obj["spec"]
     cache.observe("Deployment", child(6, spec={"replicas": 1}))
