@@ -30,6 +30,7 @@ EVERY: list[dict[str, Any]] = [
     *(_engine(kvCache={"values": type_}) for type_ in _choices(engine.KVCache, "values")),
     *(_engine(flashAttention=switch) for switch in _choices(engine.Engine, "flash_attention")),
     *(_engine(promptCache=size) for size in (0, "64Mi")),
+    *(_engine(contextCheckpoints=count) for count in (0, 8)),
     *(_engine(gpuLayers=layers) for layers in (0, 1, *_choices(engine.Engine, "gpu_layers"))),
     *(_engine(split={"mode": mode}) for mode in _choices(engine.Split, "mode")),
     _engine(split={"proportions": [3, 1], "main": 0}),

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.memory import checkpoints
 from benchmarks.memory.suite import measure, page
 
 PAGE = Path("docs/benchmarks-memory.md")
@@ -18,7 +19,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="where model files with holes are made")  # noqa: S108
     parser.add_argument("--print", action="store_true", help="write no page")
     asked = parser.parse_args(words)
-    text = page(asked.server, measure(asked.server, asked.folder))
+    kept = checkpoints.measure(asked.server, asked.folder)
+    text = page(asked.server, measure(asked.server, asked.folder), kept)
     print(text)
     if not asked.print:
         old = PAGE.read_text()

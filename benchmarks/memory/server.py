@@ -8,7 +8,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,31 @@ class Taken:
         return self.mapped + self.resident + self.compute
 
 
+@dataclass(frozen=True)
+class Server:
+    """One that has loaded `model` and answers at `url`."""
+
+    url: str
+    model: Path
+    log: Path
+    pid: int
+
+    @property
+    def resident(self) -> float:
+        """What the kernel counts beside the mapping of the model's file, in MiB."""
+        mappings = _MAPPING.findall(Path(f"/proc/{self.pid}/smaps").read_text())
+        return sum(int(pages) for place, pages in mappings if not place.endswith(f"/{self.model.name}")) / 1024
+
+
 def taken(server: Path, model: Path, flags: Sequence[str]) -> Taken:
-    """Raises `RuntimeError` with the end of the log if it does not come to answer."""
+    with running(server, model, flags) as one:
+        resident = one.resident
+    return _read(one.log.read_text(), resident)
+
+
+@contextmanager
+def running(server: Path, model: Path, flags: Sequence[str]) -> Iterator[Server]:
+    """Raises `RuntimeError` with the end of the log if it does not come to answer, or ends too early."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [str(server), "--model", str(model), "--port", str(port), "--threads", "1", "--cache-ram", "0"]
@@ -48,12 +72,11 @@ def taken(server: Path, model: Path, flags: Sequence[str]) -> Taken:
     with log.open("w") as output, subprocess.Popen(words, stdout=output, stderr=output) as process:
         try:
             _wait(process, port)
-            mappings = Path(f"/proc/{process.pid}/smaps").read_text()
-        except RuntimeError as error:
+            yield Server(f"http://127.0.0.1:{port}", model, log, process.pid)
+        except (RuntimeError, OSError) as error:
             raise RuntimeError(f"{error}: {log.read_text()[-1000:]}") from error
         finally:
             process.terminate()
-    return _read(log.read_text(), mappings, model.name)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
@@ -67,13 +90,11 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     raise RuntimeError("llama-server did not get ready")
 
 
-def _read(log: str, mappings: str, model: str) -> Taken:
+def _read(log: str, resident: float) -> Taken:
     """Some versions load the model twice, to see whether it fits: what counts is said last."""
     log = log[log.rindex("load_tensors: loading model tensors") :]
     sums = dict.fromkeys(("model", "KV", "RS", "compute", "mapped"), 0.0)
     for place, kind, size in _BUFFER.findall(log):
         sums[kind] += float(size)
         sums["mapped"] += float(size) if place == "CPU_Mapped" else 0
-    beside = [pages for place, pages in _MAPPING.findall(mappings) if not place.endswith(f"/{model}")]
-    resident = sum(map(int, beside)) / 1024
     return Taken(sums["model"], sums["mapped"], sums["KV"] + sums["RS"], sums["compute"], resident)

@@ -79,4 +79,6 @@ def _words(count: int) -> list[bytes]:
         _text("tokenizer.ggml.token_type") + array + struct.pack(f"<IQ{count}i", 5, count, *kinds),
         _entry("tokenizer.ggml.bos_token_id", 1),
         _entry("tokenizer.ggml.eos_token_id", 2),
+        # Else the marks of messages are other tokens alone than within a text, and llama-server does not find them.
+        _entry("tokenizer.ggml.add_space_prefix", False),
     ]

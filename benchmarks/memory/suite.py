@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.memory import shapes, sparse
+from benchmarks.memory import checkpoints, shapes, sparse
 from benchmarks.memory.server import Taken, taken
 from benchmarks.memory.shapes import Model
 from llama_operator.api.staging import Engine, Memory
@@ -86,7 +86,7 @@ def _row(server: Path, path: Path, case: Case) -> Row:
     return row
 
 
-def page(server: Path, rows: Sequence[Row]) -> str:
+def page(server: Path, rows: Sequence[Row], kept: Sequence[checkpoints.Row]) -> str:
     worst = max(rows, key=lambda row: abs(row.error))
     version = subprocess.run([server, "--version"], capture_output=True, text=True, check=True)
     told = next(line for line in (version.stdout + version.stderr).splitlines() if line.startswith("version"))
@@ -99,6 +99,10 @@ def page(server: Path, rows: Sequence[Row]) -> str:
             *(_line(row) for row in rows),
             "",
             f"The largest error is that of {worst.case.model.name}: {worst.error:+.1%}.",
+            "",
+            f"Checkpoints, {checkpoints.EACH} for each slot; MiB, predicted / measured.",
+            "",
+            *checkpoints.table(kept),
             "",
         ]
     )

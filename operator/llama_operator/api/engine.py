@@ -71,6 +71,7 @@ class Engine(_Base, frozen=True):
     kv_cache: KVCache | None = None
     flash_attention: Switch = "auto"
     prompt_cache: str | int | None = None
+    context_checkpoints: int = 4
     gpu_layers: Literal["auto", "all"] | int | None = None
     split: Split | None = None
     chat_template: ChatTemplate | None = None

@@ -78,9 +78,9 @@ class Engine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """What llama-server will be told, as far as it takes memory.
 
     `context` are the tokens of each of the `slots`, `batch` those that are read at a time (its --ubatch-size); `keys`
-    and `values` are llama.cpp's names of types; without `flash` attention a batch takes far more. `prompt_cache` is in
-    bytes, and `spare` if nobody has asked for it. `limit` is the container's memory limit in bytes; 0 if there is none,
-    or if a device has the model in its memory.
+    and `values` are llama.cpp's names of types; without `flash` attention a batch takes far more. `checkpoints` is how
+    many each slot may have. `prompt_cache` is in bytes, and `spare` if nobody has asked for it. `limit` is the
+    container's memory limit in bytes; 0 if there is none, or if a device has the model in its memory.
     """
 
     context: int
@@ -89,6 +89,7 @@ class Engine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     keys: str = "f16"
     values: str = "f16"
     flash: bool = True
+    checkpoints: int = 0
     prompt_cache: int = 0
     spare: bool = False
     limit: int = 0
@@ -137,8 +138,9 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What llama-server will take, in bytes, by the headers of the files; `total` is the sum of the others.
 
     `weights` of all files; `kv_cache` what is kept of the tokens of all slots, or the state of recurrent layers;
-    `compute` what one batch takes on its way; `process` the program with its vocabulary. `partial`: something is not
-    known and counts as nothing, such as the cache of an architecture that is not in the stager's tables.
+    `compute` what one batch takes on its way; `process` the program with its vocabulary; `checkpoints` when all slots
+    have as many as they may. `partial`: something is not known and counts as nothing, such as the cache of an
+    architecture that is not in the stager's tables.
     """
 
     weights: int
@@ -147,6 +149,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     prompt_cache: int
     process: int
     total: int
+    checkpoints: int = 0
     partial: bool = False
 
 

@@ -13,9 +13,9 @@ FLAGS = {
     r"^(-c|--ctx[-_]size|-np|--parallel|-t|--threads)$": (
         "--ctx-size, --parallel, --threads are set by engine.contextSize, engine.slots, engine.threads"
     ),
-    r"^(-b|--batch[-_]size|-ub|--ubatch[-_]size|-ctk|--cache[-_]type[-_]k|-ctv|--cache[-_]type[-_]v|-fa|--flash[-_]attn|-cram|--cache[-_]ram)$": (  # noqa: E501
-        "--batch-size, --ubatch-size, --cache-type-k, --cache-type-v, --flash-attn, --cache-ram are set by "
-        "engine.batch, engine.kvCache, engine.flashAttention, engine.promptCache"
+    r"^(-b|--batch[-_]size|-ub|--ubatch[-_]size|-ctk|--cache[-_]type[-_]k|-ctv|--cache[-_]type[-_]v|-fa|--flash[-_]attn|-cram|--cache[-_]ram|-ctxcp|--(ctx|swa)[-_]checkpoints)$": (  # noqa: E501
+        "--batch-size, --ubatch-size, --cache-type-k, --cache-type-v, --flash-attn, --cache-ram, --ctx-checkpoints are "
+        "set by engine.batch, engine.kvCache, engine.flashAttention, engine.promptCache, engine.contextCheckpoints"
     ),
     r"^(-ngl|--gpu[-_]layers|--n[-_]gpu[-_]layers|-sm|--split[-_]mode|-ts|--tensor[-_]split|-mg|--main[-_]gpu)$": (
         "--gpu-layers, --split-mode, --tensor-split, --main-gpu are set by engine.gpuLayers, engine.split"
@@ -50,8 +50,8 @@ VARIABLES = {
         r"^LLAMA_ARG_(MODEL|MODEL_URL|MODEL_DRAFT|SPEC_DRAFT_MODEL|SPEC_DRAFT_HF_REPO|HFD_REPO|MMPROJ|MMPROJ_URL|DOCKER_REPO"
         r"|HF_REPO|HF_FILE|MODELS_.*|NO_MODELS_AUTOLOAD|HOST|PORT|REUSE_PORT|API_PREFIX|ALIAS|STATIC_PATH|SSL_.*|CTX_SIZE"
         r"|N_PARALLEL|THREADS|TOOLS|TOOLS_.*|(NO_)?AGENT|MCP_.*|(NO_)?(WEB)?UI_MCP_.*|RPC"
-        r"|BATCH|UBATCH|CACHE_TYPE_[KV]|FLASH_ATTN|CACHE_RAM|N_GPU_LAYERS|SPLIT_MODE|TENSOR_SPLIT|MAIN_GPU|EMBEDDINGS"
-        r"|RERANKING|REASONING|THINK|THINK_BUDGET|CHAT_TEMPLATE|(NO_)?(WEB)?UI|SPEC_DRAFT_N_(MAX|MIN))$"
+        r"|BATCH|UBATCH|CACHE_TYPE_[KV]|FLASH_ATTN|CACHE_RAM|CTX_CHECKPOINTS|N_GPU_LAYERS|SPLIT_MODE|TENSOR_SPLIT"
+        r"|MAIN_GPU|EMBEDDINGS|RERANKING|REASONING|THINK|THINK_BUDGET|CHAT_TEMPLATE|(NO_)?(WEB)?UI|SPEC_DRAFT_N_(MAX|MIN))$"
         r"|^(AIP|LLAMA_SERVER)_.*"
     ): "this variable would override what the operator sets, or open the server; use the fields of spec",
     r"^LLAMA(_ARG)?_API_KEY(_FILE)?$": "API keys are given by spec.auth, so that they can be changed without an outage",

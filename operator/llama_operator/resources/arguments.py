@@ -35,6 +35,7 @@ def arguments(model: LlamaModel) -> list[str]:
         "--parallel": str(engine.slots),
         "--threads": _threads(model),
         "--cache-ram": str(memory.cache_mib(model)),
+        "--ctx-checkpoints": str(settings.checkpoints(engine)),
         "--sse-ping-interval": str(SSE_PING_SECONDS),
         "--api-prefix": prefix(model),
     }

@@ -7,7 +7,7 @@ from decimal import Decimal
 from llama_operator.api import staging as api
 from llama_operator.api.types import LlamaModel, Resources
 from llama_operator.resources import quantity
-from llama_operator.resources.settings import batch
+from llama_operator.resources.settings import batch, checkpoints
 
 CACHE_MIB = 512
 """Prompt cache without a memory limit. llama-server's own default, 8192, has killed many a container."""
@@ -24,6 +24,7 @@ def settings(model: LlamaModel) -> api.Engine:
         slots=engine.slots,
         batch=batch(engine)[1],
         flash=engine.flash_attention != "disabled",
+        checkpoints=checkpoints(engine),
         prompt_cache=cache_mib(model) * _MIB,
         spare=engine.prompt_cache is None,
         limit=int(_limit(model.spec.resources)) if on_host else 0,

@@ -50,6 +50,11 @@ def seconds(duration: str) -> int:
     return int(duration[:-1]) * _UNITS[duration[-1]]
 
 
+def checkpoints(engine: Engine) -> int:
+    """Of each slot, at most. llama-server takes them of completions alone."""
+    return engine.context_checkpoints if engine.mode == "chat" else 0
+
+
 def batch(engine: Engine) -> tuple[int, int]:
     """Sizes of the batch and of the micro-batch, in tokens, whether llama-server is told them or has them by default.
 

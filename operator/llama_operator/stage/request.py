@@ -71,7 +71,8 @@ def _check(file: File, root: str) -> None:
 
 def _check_engine(engine: Engine) -> None:
     counts = (engine.context, engine.slots, engine.batch)
-    if not all(0 < count < _MOST for count in counts) or min(engine.prompt_cache, engine.limit) < 0:
+    sizes = (engine.checkpoints, engine.prompt_cache, engine.limit)
+    if not all(0 < count < _MOST for count in counts) or min(sizes) < 0:
         raise _invalid("the engine of the request needs tokens, slots and a batch, and sizes from 0")
 
 

@@ -156,10 +156,13 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
         "--tools, --agent, --mcp-*, --ui-mcp-*, --rpc would let clients reach beyond the model; they are refused": [
             [flag, "x"] for flag in _OPEN_FLAGS
         ],
-        "--batch-size, --ubatch-size, --cache-type-k, --cache-type-v, --flash-attn, --cache-ram are set by "
-        "engine.batch, engine.kvCache, engine.flashAttention, engine.promptCache": [
+        "--batch-size, --ubatch-size, --cache-type-k, --cache-type-v, --flash-attn, --cache-ram, --ctx-checkpoints are "
+        "set by engine.batch, engine.kvCache, engine.flashAttention, engine.promptCache, engine.contextCheckpoints": [
             [flag, "x"]
-            for flag in ("-b", "-ub", "--ubatch_size", "-ctk", "--cache-type-v", "-fa", "-cram", "--cache_ram")
+            for flag in (
+                *("-b", "-ub", "--ubatch_size", "-ctk", "--cache-type-v", "-fa", "-cram", "--cache_ram"),
+                *("-ctxcp", "--ctx-checkpoints", "--swa_checkpoints"),
+            )
         ],
         "--gpu-layers, --split-mode, --tensor-split, --main-gpu are set by engine.gpuLayers, engine.split": [
             [flag, "1"] for flag in ("-ngl", "--gpu-layers", "--n_gpu_layers", "-sm", "-ts", "--main-gpu")

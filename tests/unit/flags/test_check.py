@@ -38,7 +38,7 @@ def accepted(known: table.Table | None = SHIPPED, **engine: Any) -> None:
         ["--load_mode", "none", "--jinja", "--no-warmup"],
         ["--control-vector-layer-range", "1", "2", "--verbose"],
         ["--override-kv", "a=int:1", "--chat-template-kwargs", '{"a": "--b"}'],
-        ["-lv", "4", "-ctxcp", "0", "--spec-type", "draft-simple"],
+        ["-lv", "4", "-cms", "0", "--spec-type", "draft-simple"],
     ],
     ids=str,
 )

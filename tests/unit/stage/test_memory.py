@@ -64,6 +64,43 @@ def test_the_cache_is_what_the_server_says(
     assert size / MIB == pytest.approx(expected, abs=0.02)
 
 
+# "created context checkpoint … size = … MiB" of llama-server 0.7.0, after prompts that are longer than the window. 12
+# bytes for each token are in it.
+CHECKPOINTS: list[tuple[Model, str, float]] = [
+    (shapes.GEMMA3_1B, "f16", 11.006),
+    (shapes.GPT_OSS, "f16", 0.252),
+    (shapes.GPT_OSS, "q8_0", 0.134),
+    (shapes.LFM2, "f16", 0.157),
+    (replace(shapes.MAMBA2, layers=8), "f16", 20.492),
+    (shapes.LLAMA_1B, "f16", 0),  # none is made
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "expected"), CHECKPOINTS, ids=lambda value: getattr(value, "name", str(value))
+)
+def test_a_checkpoint_is_what_the_server_says(model: Model, kind: str, expected: float, tmp_path: Path) -> None:
+    found = header(model, tmp_path)
+    size = cache.checkpoint(found.architecture, found.facts, Streams(3, 4096, 512, kind, kind))
+    assert size is not None
+    assert size / MIB == pytest.approx(expected, abs=0.007)
+
+
+def test_a_window_that_is_longer_than_the_context_keeps_the_context(tmp_path: Path) -> None:
+    found = header(shapes.GEMMA3_1B, tmp_path)
+    assert cache.checkpoint("gemma3", found.facts, Streams(1, 256, 512)) == 11 * MIB // 2
+
+
+def test_all_slots_have_their_checkpoints(tmp_path: Path) -> None:
+    """A draft model is in those of its model, if both have something that cannot go back."""
+    near, plain = header(shapes.GEMMA3_1B, tmp_path), header(shapes.QWEN2_05B, tmp_path)
+    engine = Engine(4096, slots=3, checkpoints=4)
+    assert estimate({"model": [near]}, engine).checkpoints == 3 * 4 * 11 * MIB
+    assert estimate({"model": [near], "draft": [near]}, engine).checkpoints == 2 * 3 * 4 * 11 * MIB
+    assert estimate({"model": [near], "draft": [plain]}, engine).checkpoints == 3 * 4 * 11 * MIB
+    assert estimate({"model": [plain], "draft": [near]}, engine).checkpoints == 0
+
+
 # "compute buffer size" at 4096 tokens, one slot, in MiB.
 COMPUTE = {
     shapes.LLAMA_1B: 72.02,
@@ -92,11 +129,12 @@ def test_without_flash_attention_a_batch_takes_more(context: int, expected: floa
 
 
 def test_the_parts_are_summed(tmp_path: Path) -> None:
-    one, engine = header(shapes.QWEN2_05B, tmp_path), Engine(4096, prompt_cache=7 * MIB)
+    one, engine = header(shapes.GEMMA3_1B, tmp_path), Engine(4096, checkpoints=2, prompt_cache=7 * MIB)
     alone = estimate({"model": [one]}, engine)
     assert not alone.partial
-    assert alone.weights == one.weights == sum(map(sparse.size, replace(shapes.QWEN2_05B, vocabulary=300).tensors()))
-    parts = (alone.weights, alone.kv_cache, alone.compute, alone.prompt_cache, alone.process)
+    assert alone.weights == one.weights == sum(map(sparse.size, replace(shapes.GEMMA3_1B, vocabulary=300).tensors()))
+    parts = (alone.weights, alone.kv_cache, alone.compute, alone.checkpoints, alone.prompt_cache, alone.process)
+    assert min(parts) > 0
     assert alone.total == sum(parts)
     assert alone.prompt_cache == 7 * MIB
     both = estimate(
@@ -136,7 +174,9 @@ def test_hybrids_are_taken_layer_by_layer() -> None:
         "ssm.conv_kernel": 4, "ssm.inner_size": 256, "ssm.state_size": 16, "ssm.group_count": 1,
     }  # fmt: skip
     assert cache.size("qwen3next", Facts(numbers), streams) == 3 * state + attention
+    assert cache.checkpoint("qwen3next", Facts(numbers), streams) == 3 * state // 2
     assert cache.size("falcon-h1", Facts(numbers), streams) == 4 * (state + attention)
+    assert cache.checkpoint("falcon-h1", Facts(numbers), streams) == 4 * state // 2
     lists: dict[str, tuple[int, ...]] = {"attention.head_count_kv": (0, 0, 2, 0), "feed_forward_length": (0, 64, 0, 0)}
     assert cache.size("nemotron_h", Facts(numbers, lists), streams) == 2 * state + attention
     assert cache.size("granitehybrid", Facts(numbers, lists), streams) == 3 * state + attention
@@ -166,7 +206,7 @@ def test_no_header_takes_long_or_gives_nonsense(
         facts.put(key, number)
     for key, listed in lists.items():
         facts.put(key, listed)
-    engine = Engine((1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1, "q4_0", "f32")
+    engine = Engine((1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1, "q4_0", "f32", checkpoints=1024)
     found = estimate({"model": [gguf.Header(3, architecture, "", "", 1, 1, facts=facts)]}, engine)
     assert min(msgspec.structs.astuple(found)) >= 0
     assert found.total < 1 << 63

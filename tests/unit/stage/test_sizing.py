@@ -134,6 +134,36 @@ def test_a_split_model_is_the_sum_of_its_parts(stager: Stager, server: Server) -
     assert "at least 58.0 MiB (weights 30.0 MiB, compute 4.0 MiB, process 24.0 MiB)" in message  # no shape, no cache
 
 
+RECURRENT = gguf_file(MIB, architecture="mamba2", extra=(
+    entry("mamba2.block_count", 8), entry("mamba2.embedding_length", 2048), entry("mamba2.ssm.inner_size", 8192),
+    entry("mamba2.ssm.state_size", 128),
+))  # fmt: skip
+"""4 MiB of weights; 32 MiB of states for each slot and for each checkpoint, 128 for a batch, 24 for the program."""
+
+
+def test_checkpoints_count(stager: Stager, server: Server) -> None:
+    server.add("/m.gguf", RECURRENT)
+    stager.engine = Engine(4096, checkpoints=4, limit=320 * MIB)
+    report = stager.run(model(str(stager.link), Url(server.url("/m.gguf"))))
+    assert report.memory is not None
+    assert (report.memory.checkpoints, report.memory.total) == (128 * MIB, 320 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("limit", "advice"),
+    [
+        (290, "context checkpoints 128.0 MiB, process 24.0 MiB), and the limit is 290.0 MiB; raise the limit to 320Mi "
+         "or more, or lower spec.engine.contextCheckpoints"),
+        (220, "320Mi or more, or lower spec.engine.contextSize or spec.engine.slots"),
+    ],
+)  # fmt: skip
+def test_fewer_checkpoints_are_advised_where_one_fits(stager: Stager, server: Server, limit: int, advice: str) -> None:
+    """With one for each slot it is 224 MiB."""
+    server.add("/m.gguf", RECURRENT)
+    stager.engine = Engine(4096, checkpoints=4, limit=limit * MIB)
+    assert refused(stager, Url(server.url("/m.gguf"))).endswith(advice)
+
+
 def test_a_prompt_cache_counts_if_it_was_asked_for(stager: Stager, server: Server) -> None:
     server.add("/m.gguf", MODEL)
     stager.engine = Engine(4096, limit=250 * MIB, prompt_cache=100 * MIB, spare=True)

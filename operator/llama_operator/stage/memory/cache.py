@@ -78,37 +78,68 @@ def window_cells(architecture: str, facts: Facts, streams: Streams) -> int:
     return padded(min(streams.cells, _window(architecture, facts) + streams.batch))
 
 
+@dataclass(frozen=True)
+class Layer:
+    """`token`: bytes of one token's keys and values; `state`: those of a recurrent layer; `window`: it has one."""
+
+    token: int
+    state: int
+    window: bool
+
+
 def size(architecture: str, facts: Facts, streams: Streams) -> int | None:
     """In bytes; None for a kind of cache that is not known here."""
+    layers = _layers(architecture, facts, streams)
+    if layers is None:
+        return None
+    short = window_cells(architecture, facts, streams)
+    return streams.slots * sum(x.state + x.token * (short if x.window else streams.cells) for x in layers)
+
+
+def checkpoint(architecture: str, facts: Facts, streams: Streams) -> int | None:
+    """What one slot's checkpoint takes, in bytes: of the parts that cannot go back to an earlier token, the windows and
+    the states. 0 for models without such parts: llama-server takes none of them (`do_checkpoint` in
+    tools/server/server-context.cpp). `llama_kv_cache::state_write` leaves out what no window sees any more, so it is
+    less than the cache of the windows. 12 bytes for each token come on top.
+    """
+    layers = _layers(architecture, facts, streams)
+    if layers is None:
+        return None
+    seen = min(streams.cells, _window(architecture, facts))
+    return sum(x.state + (x.token * seen if x.window else 0) for x in layers)
+
+
+def _layers(architecture: str, facts: Facts, streams: Streams) -> list[Layer] | None:
     layers = facts.number("block_count") - facts.number("nextn_predict_layers")
     if architecture in WITHOUT:
-        return 0
+        return []
     if not 0 < layers <= MAX_LAYERS or any(facts.has(key) for key in _STRANGE):
         return None
     recurrent, windows = _recurrent(architecture, facts, layers), _windows(architecture, facts, layers)
     if recurrent is None or windows is None:
         return None
-    state = _state(facts) * 4 * streams.slots
-    attention = _attention(architecture, facts, layers, streams, windows)
-    both = architecture in _BOTH
-    return sum((state if r else 0) + (0 if r and not both else a) for r, a in zip(recurrent, attention, strict=True))
+    state, both = _state(facts) * 4, architecture in _BOTH
+    tokens = _tokens(architecture, facts, layers, streams, windows)
+    return [
+        Layer(0 if r and not both else token, state if r else 0, window)
+        for r, token, window in zip(recurrent, tokens, windows, strict=True)
+    ]
 
 
-def _attention(architecture: str, facts: Facts, layers: int, streams: Streams, windows: list[bool]) -> list[int]:
+def _tokens(architecture: str, facts: Facts, layers: int, streams: Streams, windows: list[bool]) -> list[int]:
+    """Bytes of one token's keys and values in each layer."""
     heads, width = facts.number("attention.head_count"), facts.number("embedding_length")
     kv_heads = facts.each("attention.head_count_kv", layers, heads)
     each = width // heads if heads else 0
     full = [facts.number(f"attention.{name}_length", each) for name in ("key", "value")]
     near = [facts.number(f"attention.{name}_length_swa", own) for name, own in zip(("key", "value"), full, strict=True)]
     latent = facts.has("attention.key_length_mla") and facts.has("attention.value_length_mla")
-    cached, short = _cached(architecture, facts, layers), window_cells(architecture, facts, streams)
-    found = []
+    cached, found = _cached(architecture, facts, layers), []
     for layer in range(layers):
         key, value = near if windows[layer] else full
         row = _row(streams.keys, key * kv_heads[layer])
         row += 0 if latent else _row(streams.values, value * kv_heads[layer])
-        cells = short if windows[layer] else streams.cells
-        found.append(row * cells * streams.slots if layer < cached else 0)
+        found.append(row if layer < cached else 0)
     return found
 
 

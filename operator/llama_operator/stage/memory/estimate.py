@@ -29,7 +29,7 @@ Headers = Mapping[str, Sequence[Header]]
 def estimate(headers: Headers, engine: Engine, *, missing: bool = False) -> Memory:
     """`missing`: not all headers are there. What is not known counts as nothing, so the model takes at least this."""
     weights = sum(part.weights for parts in headers.values() for part in parts)
-    kept, compute, process, partial = 0, 0, PROCESS, missing
+    kept, compute, rewound, process, partial = 0, 0, 0, PROCESS, missing
     for role in ("model", "draft"):
         parts = headers.get(role, ())
         if not parts:
@@ -40,8 +40,11 @@ def estimate(headers: Headers, engine: Engine, *, missing: bool = False) -> Memo
         kept, compute = kept + (cached or 0), compute + (batch or 0)
         partial = partial or cached is None or batch is None
         process += WORD * first.facts.words
-    total = weights + kept + compute + engine.prompt_cache + process
-    return Memory(weights, kept, compute, engine.prompt_cache, process, total, partial)
+        if cached and (rewound or role == "model"):  # a draft model has a part in each checkpoint of its model
+            rewound += cache.checkpoint(first.architecture, first.facts, streams) or 0
+    checkpoints = rewound * engine.checkpoints * engine.slots
+    total = weights + kept + compute + checkpoints + engine.prompt_cache + process
+    return Memory(weights, kept, compute, engine.prompt_cache, process, total, checkpoints, partial)
 
 
 def _streams(engine: Engine, *, draft: bool) -> Streams:

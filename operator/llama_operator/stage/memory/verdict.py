@@ -26,7 +26,7 @@ def check(memory: Memory, engine: Engine) -> None:
     raise Failure(
         Reason.MEMORY_TOO_SMALL,
         f"spec.resources.limits.memory: the model needs {least}{size(need)} ({_parts(memory, engine)}), and "
-        f"the limit is {size(engine.limit)}; raise the limit to {enough}Mi or more, or {_less(memory, engine)}",
+        f"the limit is {size(engine.limit)}; raise the limit to {enough}Mi or more, or {_less(memory, engine, need)}",
     )
 
 
@@ -36,14 +36,18 @@ def _parts(memory: Memory, engine: Engine) -> str:
         ("weights", memory.weights),
         (f"cache for {tokens}", memory.kv_cache),
         ("compute", memory.compute),
+        ("context checkpoints", memory.checkpoints),
         ("prompt cache", 0 if engine.spare else memory.prompt_cache),
         ("process", memory.process),
     ]
     return ", ".join(f"{name} {size(count)}" for name, count in parts if count)
 
 
-def _less(memory: Memory, engine: Engine) -> str:
-    """What helps most, beside a larger limit."""
+def _less(memory: Memory, engine: Engine, need: int) -> str:
+    """What helps most, beside a larger limit. Without a single checkpoint each answer would begin anew."""
+    least = memory.checkpoints // max(1, engine.checkpoints)
+    if memory.checkpoints > least and need - memory.checkpoints + least <= engine.limit:
+        return "lower spec.engine.contextCheckpoints"
     fixed = memory.weights + memory.process
     if memory.kv_cache and fixed + memory.compute < engine.limit:
         return "lower spec.engine.contextSize or spec.engine.slots"
