@@ -18,7 +18,9 @@ def calls(since: datetime) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for line in cluster.ground("audit").splitlines():
         event = json.loads(line)
-        if event["user"]["username"].startswith(OPERATOR) and _time(event["requestReceivedTimestamp"]) >= since:
+        # A request that ended before it was authenticated has no user's name.
+        ours = event["user"].get("username", "").startswith(OPERATOR)
+        if ours and _time(event["requestReceivedTimestamp"]) >= since:
             found[event["auditID"]] = event
     return list(found.values())
 
