@@ -67,10 +67,12 @@ class Pod:
         return msgspec.json.decode(said, type=Facts)
 
     def container(self, name: str) -> Object:
-        """Its status."""
+        """Its status. AssertionError while the kubelet has written none."""
         status = self.read()["status"]
         every = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-        return next(dict(c) for c in every if c["name"] == name)
+        found = [dict(each) for each in every if each["name"] == name]
+        assert found, f"pod {self.name} has no status of {name} yet"
+        return found[0]
 
 
 def pod_of(model: Model) -> Pod:
