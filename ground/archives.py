@@ -1,13 +1,14 @@
 """A docker-archive as buildah writes it, freed of what belongs to the building machine, or to chance.
 
-Those are the variables that the base lends to RUN, in the image's environment and in its history, and the random
-names of the containers that built the layers. Without them two builds of the same layers are the same image, with
-the same digest.
+Those are the variables that the base lends to RUN, in the image's environment and in its history, the random names of
+the containers that built the layers, and the names of the images between, which are digests over these. Without them
+two builds of the same layers are the same image, with the same digest.
 """
 
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 BY_CHANCE = ("container", "container_config", "parent")
 """Of the image's config: the container that made the last layer, and a digest over such a config."""
+_BUILT_UPON = re.compile(r"FROM [0-9a-f]{12}")
 
 
 def plain(archive: Path, target: Path, lent: Iterable[str]) -> None:
@@ -34,7 +36,7 @@ def rewritten(config: dict[str, Any], lent: frozenset[str]) -> dict[str, Any]:
     """An image's config without what is lent or random."""
     run = {key: value for key, value in config["config"].items() if key != "Hostname"}
     run["Env"] = [pair for pair in run["Env"] if pair.partition("=")[0] not in lent]
-    history = [step for step in config["history"] if _lends(step) not in lent]
+    history = [_anonymous(step) for step in config["history"] if _lends(step) not in lent]
     return {key: value for key, value in config.items() if key not in BY_CHANCE} | {"config": run, "history": history}
 
 
@@ -42,6 +44,11 @@ def _lends(step: dict[str, Any]) -> str | None:
     """The name of the variable that a step of the history sets, if that is all it does."""
     _, env, assignment = step.get("created_by", "").partition("#(nop) ENV ")
     return assignment.partition("=")[0] if env and step.get("empty_layer") else None
+
+
+def _anonymous(step: dict[str, Any]) -> dict[str, Any]:
+    """A step of the history without the name of the image that it was built upon."""
+    return {key: value for key, value in step.items() if key != "comment" or not _BUILT_UPON.fullmatch(value)}
 
 
 def _content(archive: tarfile.TarFile, name: str) -> bytes:

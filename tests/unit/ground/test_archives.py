@@ -9,12 +9,13 @@ from typing import Any
 
 from ground import archives
 
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"created_by": "/bin/sh -c #(nop) ADD file:0e8f in / ", "empty_layer": True},
     {"created_by": '/bin/sh -c #(nop) ENV PIP_CERT="/media/ca.crt"', "empty_layer": True},
     {"created_by": "/bin/sh -c #(nop) ENV LLAMA_ARG_PORT=8000", "empty_layer": True},
     {"created_by": "/bin/sh -c echo '#(nop) ENV PIP_CERT=' >/x"},
 ]
+COMMENTED: dict[str, Any] = {"created_by": "/bin/sh -c true", "comment": "FROM docker.io/library/debian:trixie-slim"}
 
 
 def config(chance: str) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def config(chance: str) -> dict[str, Any]:
             "Env": ["PATH=/bin", "PIP_CERT=/media/ca.crt", "LLAMA_ARG_PORT=8000"],
         },
         "rootfs": {"type": "layers", "diff_ids": ["sha256:1", "sha256:2"]},
-        "history": STEPS,
+        "history": [*STEPS[:3], {**STEPS[3], "comment": f"FROM {chance * 6}"}, COMMENTED],
     }
 
 
@@ -70,6 +71,6 @@ def test_what_is_lent_is_gone_and_the_rest_is_there(tmp_path: Path) -> None:
         "created": "2026-10-01T02:11:48Z",
         "config": {"User": "65532:65532", "Env": ["PATH=/bin", "LLAMA_ARG_PORT=8000"]},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:1", "sha256:2"]},
-        "history": [STEPS[0], STEPS[2], STEPS[3]],
+        "history": [STEPS[0], STEPS[2], STEPS[3], COMMENTED],
     }
     assert content == {"1.tar": b"one", "2.tar": b"two"}
