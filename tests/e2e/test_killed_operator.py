@@ -15,6 +15,7 @@ from tests.e2e.witness import Model, Witness, eventually
 pytestmark = pytest.mark.e2e
 
 MODELS = 5
+"""At first; more in each attempt, so that the operator has more to do than it can before it is killed."""
 ATTEMPTS = 5
 KINDS = ("Deployment", "ReplicaSet", "Service", "PersistentVolumeClaim")
 
@@ -48,7 +49,7 @@ def _kill_operator_at_first_child(models: list[Model], server: FileServer) -> li
 
 def test_killed_in_the_middle_of_creation(new_model: Callable[[str], Model], files_in_cluster: FileServer) -> None:
     for attempt in range(ATTEMPTS):
-        models = [new_model(f"crowd-{attempt}-{number}") for number in range(MODELS)]
+        models = [new_model(f"crowd-{attempt}-{number}") for number in range(MODELS * (1 + attempt))]
         if _kill_operator_at_first_child(models, files_in_cluster):
             break
         for model in models:
@@ -64,7 +65,7 @@ def test_killed_in_the_middle_of_creation(new_model: Callable[[str], Model], fil
 
 def test_a_killed_leader_is_replaced(witness: Witness, served: Model) -> None:
     """Without a word about models that are as they should be."""
-    before, since = operator_pods.leader(witness), audit.now()
+    before, since = eventually(lambda: operator_pods.leader(witness)), audit.now()
     witness.delete("Pod", before, OPERATOR_NAMESPACE, grace=0)
 
     def replaced() -> None:
