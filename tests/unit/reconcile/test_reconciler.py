@@ -32,10 +32,7 @@ async def test_the_second_time_nothing_is_called_at_all(world: World) -> None:
 
 async def test_a_restarted_operator_writes_nothing(world: World) -> None:
     await world.reconcile()
-    restarted = World()
-    restarted.api.objects, restarted.api.version = world.api.objects, world.api.version
-    for obj in world.api.objects.values():
-        restarted.cache.store(obj["kind"], obj)
+    restarted = world.restarted()
     await restarted.reconcile()
     assert restarted.api.requests == []
 

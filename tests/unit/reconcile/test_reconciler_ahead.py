@@ -77,10 +77,7 @@ async def test_staged_first_then_rolled_then_tidied_up(world: World) -> None:
 
 async def test_a_restart_in_the_middle_of_it_writes_nothing(world: World) -> None:
     await changed(world)
-    restarted = World()
-    restarted.api.objects, restarted.api.version = world.api.objects, world.api.version
-    for obj in world.api.objects.values():
-        restarted.cache.store(obj["kind"], obj)
+    restarted = world.restarted()
     await restarted.reconcile()
     assert restarted.api.requests == []
 

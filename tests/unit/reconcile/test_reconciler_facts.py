@@ -78,11 +78,8 @@ async def test_a_restarted_operator_asks_and_writes_nothing(world: World) -> Non
     await served(world)
     world.facts[ADDRESS] = facts(world, context_size=512)
     await answered(world)
-    restarted = World()
-    restarted.api.objects, restarted.api.version = world.api.objects, world.api.version
+    restarted = world.restarted()
     restarted.facts = world.facts
-    for obj in world.api.objects.values():
-        restarted.cache.store(obj["kind"], obj)
     for found in world.cache.snapshot(KEY).pods:
         restarted.cache.store("Pod", found)
     await restarted.reconcile()

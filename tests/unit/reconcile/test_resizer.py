@@ -80,10 +80,7 @@ async def test_another_replica_is_resized_alone(world: World) -> None:
 async def test_a_restarted_operator_resizes_nothing_again(world: World) -> None:
     await with_pods(world, "a")
     await world.reconcile()
-    restarted = World()
-    restarted.api.objects, restarted.api.version = world.api.objects, world.api.version
-    for obj in world.api.objects.values():
-        restarted.cache.store(obj["kind"], obj)
+    restarted = world.restarted()
     await restarted.reconcile()
     assert restarted.api.requests == []
 

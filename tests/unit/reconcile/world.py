@@ -79,6 +79,14 @@ class World:
             reporter=Reporter(cache=self.cache, client=client, now=lambda: datetime(2026, 11, 24, tzinfo=UTC)),
         )
 
+    def restarted(self) -> World:
+        """Another operator, which has seen of the same API server what is there now, and remembers nothing else."""
+        other = World()
+        other.api.objects, other.api.version = self.api.objects, self.api.version
+        for obj in self.api.objects.values():
+            other.cache.store(obj["kind"], obj)
+        return other
+
     async def _ask(self, address: str) -> Progress:
         if address not in self.told:
             raise NoAnswer("nobody is there")
