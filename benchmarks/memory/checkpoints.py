@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.memory import shapes, sparse
+from benchmarks.memory import shapes
 from benchmarks.memory.server import running
 from benchmarks.memory.shapes import Model
 from llama_operator.api import engine
@@ -57,19 +56,16 @@ class Row:
 
 
 def measure(server: Path, folder: Path, cases: Sequence[Case] = CASES) -> list[Row]:
-    """One model at a time lies in `folder`, as a file with holes."""
-    with tempfile.TemporaryDirectory(prefix="bench-memory-", dir=folder) as place:
-        return [_row(server, Path(place) / "model.gguf", case) for case in cases]
+    """One model at a time lies in `folder`."""
+    return [_row(server, folder, case) for case in cases]
 
 
-def _row(server: Path, path: Path, case: Case) -> Row:
-    model = case.model
-    sparse.write(path, model.metadata(), model.tensors(), model.vocabulary)
+def _row(server: Path, folder: Path, case: Case) -> Row:
     asked = Engine(case.context, case.slots, BATCH, checkpoints=EACH)
-    predicted = estimate({"model": [structure(path)[0]]}, asked)
-    without, _ = _after_talks(server, path, case, 0)
-    resident, created = _after_talks(server, path, case, EACH)
-    path.unlink()
+    with shapes.laid_out(case.model, folder) as path:
+        predicted = estimate({"model": [structure(path)[0]]}, asked)
+        without, _ = _after_talks(server, path, case, 0)
+        resident, created = _after_talks(server, path, case, EACH)
     return Row(case, predicted, len(created), max(created), resident - without)
 
 

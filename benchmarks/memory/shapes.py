@@ -5,10 +5,13 @@ The shapes are those of models that people serve; some have fewer layers, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from benchmarks.memory.sparse import F16, Q4_0, Q4_K, Q6_K, Q8_0, Tensor, Value
+from benchmarks.memory.sparse import F16, Q4_0, Q4_K, Q6_K, Q8_0, Tensor, Value, write
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,15 @@ class Model:
             layer = LAYERS[self.architecture](self, number)
             found += [replace(tensor, name=f"blk.{number}.{tensor.name}") for tensor in layer]
         return found
+
+
+@contextmanager
+def laid_out(model: Model, folder: Path) -> Iterator[Path]:
+    """The model as a file with holes, below `folder`, for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="bench-memory-", dir=folder) as place:
+        path = Path(place) / "model.gguf"
+        write(path, model.metadata(), model.tensors(), model.vocabulary)
+        yield path
 
 
 def _attention(model: Model) -> list[Tensor]:

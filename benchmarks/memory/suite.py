@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.memory import checkpoints, shapes, sparse
+from benchmarks.memory import checkpoints, shapes
 from benchmarks.memory.server import Taken, taken
 from benchmarks.memory.shapes import Model
 from llama_operator.api.staging import Engine, Memory
@@ -72,18 +71,14 @@ class Row:
 
 
 def measure(server: Path, folder: Path, cases: Sequence[Case] = CASES) -> list[Row]:
-    """One model at a time lies in `folder`, as a file with holes."""
-    with tempfile.TemporaryDirectory(prefix="bench-memory-", dir=folder) as place:
-        return [_row(server, Path(place) / "model.gguf", case) for case in cases]
+    """One model at a time lies in `folder`."""
+    return [_row(server, folder, case) for case in cases]
 
 
-def _row(server: Path, path: Path, case: Case) -> Row:
-    model = case.model
-    sparse.write(path, model.metadata(), model.tensors(), model.vocabulary)
-    predicted = estimate({"model": [structure(path)[0]]}, case.engine)
-    row = Row(case, predicted, taken(server, path, case.flags))
-    path.unlink()
-    return row
+def _row(server: Path, folder: Path, case: Case) -> Row:
+    with shapes.laid_out(case.model, folder) as path:
+        predicted = estimate({"model": [structure(path)[0]]}, case.engine)
+        return Row(case, predicted, taken(server, path, case.flags))
 
 
 def page(server: Path, rows: Sequence[Row], kept: Sequence[checkpoints.Row]) -> str:
