@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from llama_operator.api.conditions import STAGING_FAILURES, Reason
@@ -294,10 +293,3 @@ CASES = [
 def judge(case: Case, old: Object | None = None, now: str = NOW) -> Object:
     manifest = raw(**case.spec) | ({"status": old} if old is not None else {})
     return compute(manifest, case.observed, case.failure, now)
-
-
-def pairs() -> Iterator[tuple[Case, Case]]:
-    for before in CASES:
-        for after in CASES:
-            if before.spec == after.spec:
-                yield before, after

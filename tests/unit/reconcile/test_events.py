@@ -8,7 +8,8 @@ from llama_operator.api import conditions
 from llama_operator.api.conditions import Reason, Type
 from llama_operator.reconcile.events import PROBLEMS, Event, transitions
 from tests.unit.reconcile.case import Case
-from tests.unit.reconcile.cases import CASES, judge, pairs
+from tests.unit.reconcile.cases import CASES, judge
+from tests.unit.reconcile.pairs import pairs
 
 T0 = "2026-11-24T02:00:00Z"
 

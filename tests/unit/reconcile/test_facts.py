@@ -7,14 +7,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from llama_operator.api.sidecar import MOST_DEVICES, Facts
+from llama_operator.api.sidecar import Facts
 from llama_operator.reconcile.respondents import MOST, PAUSE_SECONDS, TROUBLE_SECONDS, Respondent, after_facts
 from llama_operator.reconcile.status import Observed, asked, compute
 from llama_operator.resources.files import files
-from llama_operator.runtime import answers
 from tests.unit.reconcile.case import by_type
 from tests.unit.reconcile.cases_ahead import NEW, STORED, held
 from tests.unit.reconcile.cases_facts import BROKEN, GOOD, UID, but, heard, loading, up
@@ -263,41 +260,3 @@ class TestNoCompletion:
     def test_known_words_have_their_advice(self) -> None:
         status = told(heard([loading()], Facts(problem="status 500: failed to allocate compute buffers")))
         assert "lower spec.engine.contextSize" in by_type(status)["Ready"]["message"]
-
-
-numbers = st.sampled_from([0, 1, 512, 4096, 2**31 - 1])
-said = st.builds(
-    Facts,
-    answered=st.booleans(),
-    problem=st.sampled_from(["", "x" * answers.PROBLEM_LIMIT, "status 500"]),
-    build=st.sampled_from(["", "b" * 64]),
-    model=st.sampled_from(["", "/" + "é" * (answers.PATH_LIMIT - 1), GOOD.model]),
-    context_size=numbers,
-    slots=numbers,
-    context_trained=numbers,
-    parameters=numbers,
-    bytes=numbers,
-    quantization=st.sampled_from(["", "q" * 64]),
-    sha256=st.sampled_from(["", GOOD.sha256, "cd" * 32]),
-    devices=st.sampled_from([None, (), ("/dev/nvidia0",) * MOST_DEVICES]),
-)
-
-
-@settings(deadline=None)
-@given(st.lists(st.none() | said, min_size=2, max_size=2), st.booleans())
-def test_whatever_is_said_the_status_holds_together(facts: list[Facts | None], ready: bool) -> None:
-    pods = [up("tiny-a"), up("tiny-b") if ready else loading(name="tiny-b")]
-    seen = heard(pods, *facts, replicas=2)
-    first = told(seen, replicas=2)
-    assert told(seen, first, replicas=2) == first, "computing again changes nothing"
-    assert told(heard(pods, replicas=2), first, replicas=2)["conditions"] == first["conditions"], "nor does a restart"
-    found = by_type(first)
-    assert max(len(c["message"]) for c in first["conditions"]) <= 2048
-    if found["Ready"]["status"] == "True" and "Degraded" in found:
-        assert first["state"].startswith("Degraded: ")
-    if any(f and (f.model not in ("", GOOD.model) or _other(f)) for f in facts[: 1 + ready]):
-        assert found["Ready"]["status"] == "False"
-
-
-def _other(facts: Facts) -> bool:
-    return facts.model == GOOD.model and facts.sha256 not in ("", GOOD.sha256)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llama_operator.api.conditions import Reason
-from llama_operator.reconcile import containers, pods
+from llama_operator.reconcile import pods
 from llama_operator.reconcile.evidence import Suspect
 from llama_operator.reconcile.finding import Finding
 from tests.unit.reconcile.objects import (
@@ -276,36 +276,3 @@ def test_evidence_counts_only_as_long_as_it_is_needed() -> None:
     assert pods.serving(set_up(), [], {itself: told}) == told
     assert pods.serving(staging(), [], {itself: told}).reason == Reason.PENDING
     assert pods.serving(unscheduled(NO_ROOM), [], {itself: told}).reason == Reason.UNSCHEDULABLE
-
-
-@pytest.mark.parametrize(
-    ("one", "another"),
-    [
-        (  # kubelet 1.34 between two attempts, and while it waits
-            server(waiting("ErrImagePull", PULL)),
-            server(
-                waiting(
-                    "ImagePullBackOff", f'Back-off pulling image "localhost/llama-server:0.1.0": ErrImagePull: {PULL}'
-                )
-            ),
-        ),
-        (  # a program that does not start: first the error, then the back-off, with the same words in lastState
-            server(waiting("RunContainerError", START)),
-            server(BACK_OFF, terminated(128, START, reason="StartError"), restarts=1),
-        ),
-        (
-            server(BACK_OFF, terminated(1, CRASH), restarts=3),
-            server(running(), terminated(1, CRASH), restarts=4),
-        ),
-        (server(BACK_OFF, OOM, restarts=3), server(running(), OOM, restarts=4)),
-    ],
-    ids=["image", "start", "crash", "memory"],
-)
-def test_what_is_tried_again_and_again_is_told_in_the_same_words(one: Object, another: Object) -> None:
-    assert pods.serving(one, [], {}) == pods.serving(another, [], {})
-
-
-def test_what_a_flag_takes_is_not_told_instead_of_the_complaint() -> None:
-    complaint, usage = 'error while handling argument "--x": no such file', "y" * 900
-    words = containers.last_words({"message": f"{complaint}\n\nusage:\n{usage}\n\nto show complete usage, run with -h"})
-    assert words == f": {complaint}"

@@ -22,7 +22,6 @@ from tests.unit.reconcile.cases import (
     POD,
     SOON,
     judge,
-    pairs,
 )
 from tests.unit.reconcile.objects import (
     CREATED,
@@ -43,6 +42,7 @@ from tests.unit.reconcile.objects import (
     unseen,
     waiting,
 )
+from tests.unit.reconcile.pairs import pairs
 from tests.unit.resources.models import raw
 
 
