@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.engine import client
 from demo import cluster
+from llama_operator.resources.server import CONTAINER_NAME as SERVER
 
 PORT = 8080
 FILE = "model.gguf"
@@ -23,16 +24,19 @@ VOLUME, CACHE, CLIENT = "models", "cache", "client"
 APPLY = ("apply", "--validate=ignore", "--filename=-")
 """What this version of the API does not know is dropped."""
 _USER = 65532
+_SERVED = 8000
+"""The image's own port."""
 
 Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Place:
-    """`sha256` is the model's."""
+    """`sha256` is the model's, `image` the server's."""
 
     namespace: str
     sha256: str
+    image: str
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """Raises demo.cluster.StepError with what it said."""
@@ -64,6 +68,32 @@ class Place:
             "spec": spec,
         }
 
+    def by_hand(self, name: str) -> list[Object]:
+        """The least that serves the file on the volume without an operator: a Deployment and a Service.
+
+        Its readiness is asked for each second, the shortest period that Kubernetes has, and nothing else.
+        """
+        labels = {"app": name}
+        command = ["--model", f"/files/{FILE}", "--threads", "1", "--ctx-size", "2048"]
+        server = {
+            "name": SERVER,
+            "image": self.image,
+            "args": command,
+            "readinessProbe": {"httpGet": {"path": "/health", "port": _SERVED}, "periodSeconds": 1},
+        }
+        return [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name, "namespace": self.namespace, "labels": labels},
+                "spec": {
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": _pod(server)},
+                },
+            },
+            _service(self.namespace, name, _SERVED),
+        ]
+
 
 @contextmanager
 def prepared(model: Path) -> Iterator[Place]:
@@ -76,7 +106,8 @@ def prepared(model: Path) -> Iterator[Place]:
     cluster.ground("load", *images.values())
     cluster.install(images)
     with model.open("rb") as file:
-        place = Place(f"bench-{secrets.token_hex(3)}", hashlib.file_digest(file, "sha256").hexdigest())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    place = Place(f"bench-{secrets.token_hex(3)}", digest, images["llama-server"])
     cluster.apply([cluster.namespace(place.namespace, cluster.RESTRICTED)])
     try:
         cluster.apply([*(_claim(place.namespace, name) for name in (VOLUME, CACHE)), *_client(place, images)])
@@ -103,14 +134,22 @@ def _client(place: Place, images: dict[str, str]) -> list[Object]:
         "image": images["operator"],
         "command": ["python", "-m", "http.server", str(PORT), "--directory", "/files"],
         "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
-        "volumeMounts": [{"name": "files", "mountPath": "/files"}],
     }
-    spec = {
+    return [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _pod(container)},
+        _service(place.namespace, CLIENT, PORT),
+    ]
+
+
+def _pod(container: Object) -> Object:
+    """A pod of one container that has the volume with the file, as locked down as the namespace wants it."""
+    locked_down = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    mounted = [{"name": "files", "mountPath": "/files"}]
+    return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 1,
@@ -121,16 +160,15 @@ def _client(place: Place, images: dict[str, str]) -> list[Object]:
             "fsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [container],
+        "containers": [{**container, "securityContext": locked_down, "volumeMounts": mounted}],
         "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": VOLUME}}],
     }
-    ports = [{"name": "http", "port": PORT}]
-    return [
-        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            "spec": {"selector": {"app": CLIENT}, "ports": ports},
-        },
-    ]
+
+
+def _service(namespace: str, name: str, port: int) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+        "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": port}]},
+    }

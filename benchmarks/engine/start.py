@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import kubernetes
 
 from benchmarks.engine import client
-from benchmarks.engine.place import APPLY, Place
+from benchmarks.engine.place import APPLY, Object, Place
 from ground.paths import KUBECONFIG
 from llama_operator.constants import MODEL_LABEL
 from llama_operator.resources import server as builder
@@ -39,16 +39,29 @@ class Start:
         return self.steps[STEPS[-1]]
 
     def parts(self) -> dict[str, float]:
-        """Seconds of each step since the one before; negative where the client was served before the API was told."""
-        times = [0.0, *(self.steps[step] for step in STEPS)]
-        return {step: after - before for step, before, after in zip(STEPS, times, times[1:], strict=False)}
+        """Seconds of each step since the one before; negative where the client was served before the API was told.
+
+        Where there is no stager its steps are missing.
+        """
+        known = [step for step in STEPS if step in self.steps]
+        times = [0.0, *(self.steps[step] for step in known)]
+        return {step: after - before for step, before, after in zip(known, times, times[1:], strict=False)}
 
 
-def measure(place: Place, name: str, *, cached: bool) -> Start:
+def of_model(place: Place, name: str, *, cached: bool) -> Start:
     """Apply a model, wait for its first token, and delete it."""
-    manifest = json.dumps(place.model(name, cached=cached))
+    return _measure(place, name, [place.model(name, cached=cached)], f"{MODEL_LABEL}={name}")
+
+
+def of_deployment(place: Place, name: str) -> Start:
+    """The same with a Deployment and a Service that do without the operator."""
+    return _measure(place, name, place.by_hand(name), f"app={name}")
+
+
+def _measure(place: Place, name: str, objects: Sequence[Object], selector: str) -> Start:
+    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     start = Start()
-    with _watched(place.namespace, name) as seen:
+    with _watched(place.namespace, selector) as seen:
         begun = time.time()
         place.kubectl(*APPLY, stdin=manifest)
         asked = {"first": f"http://{_address(place, name)}:8000", "body": client.completion(1, 1)}
@@ -56,7 +69,7 @@ def measure(place: Place, name: str, *, cached: bool) -> Start:
         while "ready" not in seen and time.time() < begun + GIVE_UP_SECONDS:
             time.sleep(_POLL_SECONDS)
     start.steps = {step: when - begun for step, when in {**seen, STEPS[-1]: answered}.items()}
-    place.kubectl("delete", "llama", name, "--wait=false")
+    place.kubectl("delete", "--wait=false", "--filename=-", stdin=manifest)
     return start
 
 
@@ -92,8 +105,8 @@ def _address(place: Place, name: str) -> str:
 
 
 @contextmanager
-def _watched(namespace: str, name: str) -> Iterator[dict[str, float]]:
-    """When (`time.time`) each step of the model's pod was heard of; filled while the block runs."""
+def _watched(namespace: str, selector: str) -> Iterator[dict[str, float]]:
+    """When (`time.time`) each step of the one pod was heard of; filled while the block runs."""
     seen: dict[str, float] = {}
     core = kubernetes.client.CoreV1Api(
         kubernetes.config.new_client_from_config(str(KUBECONFIG))  # type: ignore[no-untyped-call]
@@ -101,7 +114,7 @@ def _watched(namespace: str, name: str) -> Iterator[dict[str, float]]:
     watch = kubernetes.watch.Watch()  # type: ignore[no-untyped-call]
 
     def follow() -> None:
-        limits = {"label_selector": f"{MODEL_LABEL}={name}", "timeout_seconds": int(GIVE_UP_SECONDS)}
+        limits = {"label_selector": selector, "timeout_seconds": int(GIVE_UP_SECONDS)}
         for event in watch.stream(core.list_namespaced_pod, namespace, **limits):  # type: ignore[no-untyped-call]
             now = time.time()
             for step in reached(event["raw_object"]):

@@ -18,7 +18,11 @@ from ground import images, shell, store
 from models import tiny_gguf
 
 QUOTAS = (1.0, 0.5)
-IN_PLACE, CACHED = "on a volume, served in place", "in a cache"
+IN_PLACE, CACHED, BY_HAND = (
+    "model on a volume, served in place",
+    "model in a cache",
+    "Deployment by hand, file on a volume",
+)
 
 
 @dataclass(frozen=True)
@@ -83,21 +87,25 @@ def _alone(results: Results, sides: Sequence[Engine], folder: Path) -> None:
 
 
 def _in_cluster(results: Results, engine: Engine, folder: Path) -> None:
-    """The bare engine and the models start in turn, too."""
+    """The bare engine, the models, and what does without the operator start in turn, too."""
     plan = results.plan
     with _model(plan.smaller, [engine], folder) as model, place.prepared(model) as there:
         with shell.step("routes in turn"):
             results.routes = routes.measure(there, plan.routes, plan.rounds)
-        start.measure(there, "fill-the-cache", cached=True)
+        start.of_model(there, "fill-the-cache", cached=True)
         for number in range(plan.starts):
             with (
-                shell.step("start the bare engine, and two models"),
+                shell.step("start the bare engine, two models, and a Deployment by hand"),
                 server.running(engine, ["--threads", "1"]) as bare,
             ):
                 results.bare.append(bare.answered - bare.begun)
-            for text, cached in ((IN_PLACE, False), (CACHED, True)):
-                name = f"{'cached' if cached else 'placed'}-{number}"
-                results.starts.setdefault(text, []).append(start.measure(there, name, cached=cached))
+            taken = {
+                IN_PLACE: start.of_model(there, f"placed-{number}", cached=False),
+                CACHED: start.of_model(there, f"cached-{number}", cached=True),
+                BY_HAND: start.of_deployment(there, f"by-hand-{number}"),
+            }
+            for text, found in taken.items():
+                results.starts.setdefault(text, []).append(found)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from benchmarks.engine.routes import DIRECT, INGRESS, SERVICE, Taken
 from benchmarks.engine.server import running, version
 from benchmarks.engine.speed import DEFAULT, OPERATORS, Speed, Work
 from benchmarks.engine.start import STEPS, Start, reached
-from benchmarks.engine.suite import CACHED, IN_PLACE, QUICK, Results
+from benchmarks.engine.suite import BY_HAND, CACHED, IN_PLACE, QUICK, Results
 from benchmarks.engine.trees import DEBIANS, OURS, Engine
 from ground.node import layers
 
@@ -131,6 +131,8 @@ def test_an_image_is_as_large_as_its_layers(tmp_path: Path) -> None:
 
 def test_the_page_has_ratios_of_each_round_and_judges_the_start() -> None:
     start = Start({step: number + 1.0 for number, step in enumerate(STEPS)})  # seven seconds
+    steps = {step: when for step, when in start.steps.items() if not step.startswith("stager")}
+    by_hand = Start({**steps, "server runs": 3.0, "ready": 4.0, STEPS[-1]: 4.5})
     slow, fast = [Speed(10, 4), Speed(100, 8)], [Speed(20, 4), Speed(300, 24)]
     text = page(
         Results(
@@ -140,11 +142,15 @@ def test_the_page_has_ratios_of_each_round_and_judges_the_start() -> None:
             quotas={0.5: {OPERATORS: fast, DEFAULT: slow}},
             routes={way: [Taken(0.1 + more, 50)] for way, more in ((DIRECT, 0.0), (SERVICE, 0.001), (INGRESS, 0.02))},
             bare=[5.5],
-            starts={IN_PLACE: [start], CACHED: [Start({**start.steps, STEPS[-1]: 7.6})]},
+            starts={IN_PLACE: [start], CACHED: [Start({**start.steps, STEPS[-1]: 7.6})], BY_HAND: [by_hand]},
             sizes={"image": sizes.Size(3 << 20, 1 << 20)},
         )
     )
     assert "| **ours / Debian's** | 2.50 (2.00 to 3.00) | 2.00 (1.00 to 3.00) |" in text
-    assert "1.50 (1.50 to 1.50), met | 2.10 (2.10 to 2.10), **missed** |" in text
+    assert "1.50 (1.50 to 1.50), met | 2.10 (2.10 to 2.10), **missed** | -1.00 (-1.00 to -1.00) |" in text
+    assert "| **more than the Deployment by hand** | 2.50 (2.50 to 2.50) | 3.10 (3.10 to 3.10) |  |" in text
+    assert (
+        "| stager has ended → server runs | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) |" in text
+    )
     assert "| through the Ingress | 120.0 (120.0 to 120.0) | 20.0 (20.0 to 20.0) |" in text
     assert "| image | 3.0 | 1.0 |" in text

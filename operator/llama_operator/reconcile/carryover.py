@@ -67,7 +67,8 @@ def scaler(deployment: Object) -> str | None:
 
 def _own(deployment: Object) -> dict[str, Object]:
     """The containers with the operator's image, by name; without those that somebody took out."""
-    containers = deployment["spec"]["template"]["spec"].get("initContainers") or []
+    pod = deployment["spec"]["template"]["spec"]
+    containers = [*(pod.get("initContainers") or []), *pod["containers"]]
     names = (staging.CONTAINER_NAME, sidecar.CONTAINER_NAME)
     return {container["name"]: container for container in containers if container["name"] in names}
 

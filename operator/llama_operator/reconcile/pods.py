@@ -91,7 +91,7 @@ def serving(pod: Object, claims: Sequence[Suspect], evidence: Evidence, problem:
     other = _beside(pod)
     if other:
         return other
-    watcher = _containers(pod, "initContainerStatuses").get(SIDECAR, {})
+    watcher = _containers(pod, "containerStatuses").get(SIDECAR, {})
     status = server(pod)
     blocked = containers.blocked(watcher) or containers.blocked(status)
     if blocked:

@@ -54,11 +54,12 @@ def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
     members = {
         "terminationGracePeriodSeconds": model.spec.pod.termination_grace_period_seconds,
         "shareProcessNamespace": True,
-        "initContainers": [
-            staging.container(model, config.stage_image),
+        "initContainers": [staging.container(model, config.stage_image)],
+        # llama-server first: it is the one that `kubectl logs` and `kubectl exec` take.
+        "containers": [
+            server.container(model, server.image(model, config)),
             sidecar.container(model, config.stage_image),
         ],
-        "containers": [server.container(model, server.image(model, config))],
         "volumes": [*volumes(model), *auth.volumes(model)],
     }
     return pod.template(model, constants.SERVER, pod.spec(model.spec.pod, **members))

@@ -1,8 +1,8 @@
 """The container beside llama-server that knows whether it works, and lets it finish (`llama_operator.sidecar`).
 
-It is an init container that goes on (Kubernetes 1.29): started when the files are staged, ended when llama-server has
-ended, so it is there for the whole of a drain. It sees llama-server because the pod's containers share one process
-namespace.
+It sees llama-server because the pod's containers share one process namespace. It is no init container that goes on
+(`restartPolicy: Always`): the kubelet would start llama-server a second later (docs/decisions/0014-sidecar.md). So it
+is told to end together with llama-server, and goes when that has gone: it is there for the whole of a drain.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ def container(model: LlamaModel, image: str) -> dict[str, Any]:
     return {
         "name": CONTAINER_NAME,
         "image": image,
-        "restartPolicy": "Always",
         "command": ["python", "-m", "llama_operator.sidecar"],
         "args": [literal(msgspec.json.encode(request(model)).decode())],
         "ports": [{"name": "sidecar", "containerPort": api.PORT, "protocol": "TCP"}],

@@ -31,6 +31,19 @@ class Found:
 
 def find(port: int, proc: Path = Path("/proc")) -> Found | None:
     """None if there is none, or no one process."""
+    candidates = _candidates(port, proc)
+    parents = {parent for parent, _ in candidates.values()}
+    leaves = [found for pid, (_, found) in candidates.items() if pid not in parents]
+    return leaves[0] if len(leaves) == 1 else None
+
+
+def alive(port: int) -> bool:
+    """Whether there is any."""
+    return bool(_candidates(port, Path("/proc")))
+
+
+def _candidates(port: int, proc: Path) -> dict[int, tuple[int, Found]]:
+    """Processes with this port in their arguments by their numbers, each behind its parent's number."""
     candidates: dict[int, tuple[int, Found]] = {}
     for folder in proc.iterdir():
         if not folder.name.isdecimal():
@@ -44,9 +57,7 @@ def find(port: int, proc: Path = Path("/proc")) -> Found | None:
             continue  # it has just ended
         pid = int(folder.name)
         candidates[pid] = (int(fields[_PARENT]), Found(Process(pid, int(fields[_STARTED])), words))
-    parents = {parent for parent, _ in candidates.values()}
-    leaves = [found for pid, (_, found) in candidates.items() if pid not in parents]
-    return leaves[0] if len(leaves) == 1 else None
+    return candidates
 
 
 def main_thread(process: Process, proc: Path = Path("/proc")) -> Thread | None:

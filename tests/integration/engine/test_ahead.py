@@ -20,7 +20,7 @@ def jobs(place: Place) -> list[Object]:
 
 
 def served(place: Place) -> str:
-    container, _ = place.get(place.deployment)["spec"]["template"]["spec"]["initContainers"]
+    (container,) = place.get(place.deployment)["spec"]["template"]["spec"]["initContainers"]
     return str(container["args"])
 
 
@@ -123,7 +123,7 @@ def test_another_model_is_rolled_once_with_all_that_it_needs(place: Place, start
 
     eventually(rolled)
     operator.settle()
-    (container,) = version(place)["template"]["spec"]["containers"]
+    container, _ = version(place)["template"]["spec"]["containers"]
     assert "--parallel 2" in " ".join(container["args"])
     assert container["image"] == "localhost/other:1"
     assert operator.writes()["apply", "Job"] == 1

@@ -116,7 +116,7 @@ def test_texts_are_passed_on_as_they_are(place: Place, start: Start) -> None:
     operator.settle()
     deployment = place.get(place.deployment)
     pod = deployment["spec"]["template"]["spec"]
-    (stage, _), (server,) = pod["initContainers"], pod["containers"]
+    (stage,), (server, _) = pod["initContainers"], pod["containers"]
     assert server["args"][-len(texts) :] == [text.replace("$", "$$") for text in texts]
     assert [variable["value"] for variable in server["env"]] == texts
     assert "command" not in server, "the image's own entry point, and no shell, gets them"
@@ -174,7 +174,7 @@ def test_a_path_in_a_volume_is_passed_on_as_it_is(place: Place, start: Start) ->
     eventually(lambda: place.condition("Ready"))
     pod = place.get(place.deployment)["spec"]["template"]["spec"]
     literal = f"/volumes/model/{path}".replace("$", "$$")
-    (stage, _), (server,) = pod["initContainers"], pod["containers"]
+    (stage,), (server, _) = pod["initContainers"], pod["containers"]
     assert json.loads(stage["args"][0])["files"][0]["path"] == literal
     assert literal in server["args"]
     operator.settle()
@@ -192,7 +192,7 @@ def test_a_quantity_that_the_api_server_writes_otherwise_is_no_quarrel(
     place.model({**SPEC, "resources": {"limits": {"cpu": value}}})
     eventually(lambda: place.condition("Ready"))
     operator.settle()
-    (container,) = place.get(place.deployment)["spec"]["template"]["spec"]["containers"]
+    container, _ = place.get(place.deployment)["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["cpu"] == kept
     with operator.reconciling():
         place.server("PATCH", place.service, {"metadata": {"annotations": {"some": "event"}}})
@@ -213,6 +213,6 @@ def test_a_claim_that_cannot_grow_is_told(place: Place, start: Start) -> None:
         assert "spec" in stalled["message"]
 
     eventually(told)
-    (container,) = place.get(place.deployment)["spec"]["template"]["spec"]["containers"]
+    container, _ = place.get(place.deployment)["spec"]["template"]["spec"]["containers"]
     assert container["args"][container["args"].index("--parallel") + 1] == "3"
     assert_no_surprise(operator)

@@ -47,10 +47,11 @@ def _status(pod: Object) -> Object:
         "phase": "Succeeded" if ends else "Running",
         "startTime": now,
         "conditions": [{"type": type_, "status": well[type_], "lastTransitionTime": now} for type_ in types],
-        "initContainerStatuses": [
-            _container(c, state if "restartPolicy" in c else staged) for c in spec.get("initContainers", [])
+        "initContainerStatuses": [_container(c, staged) for c in spec.get("initContainers", [])],
+        "containerStatuses": [
+            _container(c, *((crashed, True) if crashes and c["name"] == "llama-server" else (state, False)))
+            for c in spec["containers"]
         ],
-        "containerStatuses": [_container(c, crashed if crashes else state, crashes) for c in spec["containers"]],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,34 @@ def test_a_key_that_is_not_known_stops_nobody(pod: Pod) -> None:
     pod.lives(server, 5 * QUICK)
 
 
-def test_it_ends_at_once_when_it_is_told_to(pod: Pod) -> None:
+def test_it_ends_at_once_when_it_is_told_to_and_there_is_no_server(pod: Pod) -> None:
     watcher = pod.watch()
     watcher.terminate()
+    assert watcher.wait(10) == 0
+
+
+def test_it_ends_after_the_server_and_goes_on_until_then(pod: Pod) -> None:
+    """Both are told to end at once when the pod is deleted, and the server still has something to do."""
+    server = pod.serve(busy=1, moves=True)
+    watcher = pod.watch(drain=LONG)
+    pod.is_started()
+    with ThreadPoolExecutor(1) as pool:
+        drained = pool.submit(pod.drain)
+        watcher.terminate()
+        pod.lives(watcher, 5 * QUICK)
+        assert pod.facts().answered
+        pod.be(busy=0)
+        assert drained.result() == "nothing is in flight"
+    assert watcher.poll() is None
+    server.terminate()
+    assert watcher.wait(10) == 0
+
+
+def test_a_server_that_hangs_while_both_end_is_ended(pod: Pod) -> None:
+    server = pod.serve()
+    watcher = pod.watch(waiting=QUICK)
+    pod.is_started()
+    watcher.terminate()
+    server.send_signal(signal.SIGSTOP)
+    is_ended(server)
     assert watcher.wait(10) == 0

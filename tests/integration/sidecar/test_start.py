@@ -99,10 +99,12 @@ def test_clients_that_hang_up_are_forgotten_after_the_wait(pod: Pod) -> None:
 
 
 def test_a_sidecar_that_is_told_to_end_leaves_whoever_waits(pod: Pod) -> None:
-    pod.serve(health=503)
+    server = pod.serve(health=503)
     watcher = pod.watch(wait=LONG)
     with asking(pod) as (answer,):
         is_watched(pod)
         watcher.terminate()
+        server.kill()
+        server.wait()
         assert watcher.wait(10) == 0
         assert isinstance(answer.exception(), httpx.TransportError)

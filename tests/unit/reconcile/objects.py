@@ -111,11 +111,11 @@ def pod(
         "status": {
             "phase": "Pending",
             "conditions": [*scheduled, ready or condition("Ready", False, reason="ContainersNotReady")],
-            "initContainerStatuses": [
-                stage or container("stage", waiting("PodInitializing")),
+            "initContainerStatuses": [stage or container("stage", waiting("PodInitializing"))],
+            "containerStatuses": [
+                server or container("llama-server", waiting("PodInitializing")),
                 sidecar or watches or container("sidecar", waiting("PodInitializing")),
             ],
-            "containerStatuses": [server or container("llama-server", waiting("PodInitializing"))],
             **status,
         },
     }

@@ -58,11 +58,12 @@ class TestStager:
         assert deployment["spec"]["replicas"] == 2
         assert plan(after_upgrade(replicas=2), [deployment, *children()[1:]]) == NOTHING
 
-    def test_an_image_put_there_by_hand_is_no_old_stager(self) -> None:
+    @pytest.mark.parametrize(("field", "which"), [("initContainers", 0), ("containers", 1)])
+    def test_an_image_put_there_by_hand_is_no_old_one(self, field: str, which: int) -> None:
         observed = children()
-        observed[0]["spec"]["template"]["spec"]["initContainers"][0]["image"] = "evil"
+        observed[0]["spec"]["template"]["spec"][field][which]["image"] = "evil"
         (deployment,) = plan(after_upgrade(), observed).apply
-        assert deployment["spec"]["template"]["spec"]["initContainers"][0]["image"] == UPGRADED.stage_image
+        assert deployment["spec"]["template"]["spec"][field][which]["image"] == UPGRADED.stage_image
 
     def test_a_hand_edit_is_undone_with_the_old_one(self) -> None:
         """A repair must not roll the pods a second time."""

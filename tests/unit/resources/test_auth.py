@@ -48,7 +48,7 @@ def test_the_stager_hands_the_keys_on(spec: Object | None, name: str, key: str) 
     """The server alone gets no Secret: it would start without a key when there is none in it."""
     made = pod(model(auth=spec))
     volumes = {volume["name"]: volume for volume in made["volumes"]}
-    (stager, _), (server,) = made["initContainers"], made["containers"]
+    (stager,), (server, _) = made["initContainers"], made["containers"]
     secret = {"secretName": name, "items": [{"key": key, "path": key}], "defaultMode": 0o440}
     assert volumes["secret-api-keys"]["secret"] == secret
     assert "optional" not in secret

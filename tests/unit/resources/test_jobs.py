@@ -58,7 +58,7 @@ def test_the_job_runs_the_stager_of_the_servers() -> None:
     deployment = next(child for child in build(model(**CACHE | spec), CONFIG) if child["kind"] == "Deployment")
     servers = deployment["spec"]["template"]
     made = job(**spec)
-    assert pod(made)["containers"] == servers["spec"]["initContainers"][:1]
+    assert pod(made)["containers"] == servers["spec"]["initContainers"]
     assert pod(made)["volumes"] == servers["spec"]["volumes"]
     files = [template["metadata"]["annotations"][constants.FILES] for template in (made["spec"]["template"], servers)]
     assert files[0] == files[1]

@@ -22,18 +22,17 @@ def template(**spec: Any) -> Any:
     return next(c for c in build(model(**spec), CONFIG) if c["kind"] == "Deployment")["spec"]["template"]["spec"]
 
 
-def test_it_starts_when_all_is_staged_and_stays() -> None:
-    stage, watcher = template()["initContainers"]
-    assert (stage["name"], watcher["name"]) == ("stage", "sidecar")
-    assert "restartPolicy" not in stage
-    assert watcher["restartPolicy"] == "Always"
+def test_it_starts_together_with_the_server_when_all_is_staged() -> None:
+    """The server is first: tools of Kubernetes that are not told which container take that one."""
+    (stage,), (server, watcher) = template()["initContainers"], template()["containers"]
+    assert [c["name"] for c in (stage, server, watcher)] == ["stage", "llama-server", "sidecar"]
     assert watcher["image"] == stage["image"]
 
 
 def test_it_sees_the_server_and_has_no_probe_that_could_take_it_down() -> None:
     pod = template()
     assert pod["shareProcessNamespace"] is True
-    assert not [key for key in pod["initContainers"][1] if key.endswith("Probe")]
+    assert not [key for key in pod["containers"][1] if key.endswith("Probe")]
 
 
 @pytest.mark.parametrize(
