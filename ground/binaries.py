@@ -41,6 +41,12 @@ BINARIES = {
     "helm": Binary(
         "cluster", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", "helm.sh/helm/v3/internal/version.version"
     ),
+    "kube-router": Binary(
+        "cluster",
+        "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+        "github.com/cloudnativelabs/kube-router/v2",
+        "github.com/cloudnativelabs/kube-router/v2/pkg/version.Version",
+    ),
     "metrics-server": Binary(
         "addons",
         "sigs.k8s.io/metrics-server/cmd/metrics-server",

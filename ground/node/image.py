@@ -23,6 +23,7 @@ PACKAGES = (
     "conntrack",
     "ethtool",
     "iproute2",
+    "ipset",
     "iptables",
     "kmod",
     "mount",
@@ -31,7 +32,7 @@ PACKAGES = (
     "util-linux",
 )
 
-BINARIES = ("kube", "coredns", "local-path-provisioner", "pause")
+BINARIES = ("kube", "coredns", "local-path-provisioner", "kube-router", "pause")
 CALLED_AS = ("kubelet", "kubeadm", "kubectl", "crictl")
 
 UNITS = "lib/systemd/system"

@@ -24,11 +24,12 @@ IMAGES = (
     Image("registry.k8s.io/coredns/coredns:v1.12.1", ["coredns"], ["/coredns"]),
     Image("registry.k8s.io/pause:3.10.1", ["pause"], ["/pause"]),
     Image("localhost/node-tools:1", ["kube", "tools"]),
+    Image("localhost/node-policies:1", ["kube-router", "tools"]),
     Image("localhost/local-path-provisioner:1", ["local-path-provisioner"]),
 )
 
-TOOLS = ("/usr/sbin/xtables-nft-multi", "/usr/sbin/nft", "/usr/sbin/conntrack", "/bin/busybox")
-"""What kube-proxy and the pod network call, taken from the node's own Debian with the libraries they need."""
+TOOLS = ("/usr/sbin/xtables-nft-multi", "/usr/sbin/nft", "/usr/sbin/ipset", "/usr/sbin/conntrack", "/bin/busybox")
+"""What kube-proxy, the pod network and its policies call, from the node's own Debian with the libraries they need."""
 
 XTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
 
@@ -75,6 +76,7 @@ def fill_store(rootfs: Path, binaries: Mapping[str, Path], archives: Iterable[Pa
 
 def _layers(rootfs: Path, binaries: Mapping[str, Path]) -> dict[str, Layer]:
     own = {name: Layer({f"/{name}": binaries[name]}) for name in ("coredns", "pause", "local-path-provisioner")}
+    own["kube-router"] = Layer({"/usr/local/bin/kube-router": binaries["kube-router"]})
     kube = Layer({"/usr/local/bin/kube": binaries["kube"]}, {f"/usr/local/bin/{name}": "kube" for name in COMPONENTS})
     return {"kube": kube, "tools": _tools(rootfs), **own}
 

@@ -1,0 +1,72 @@
+"""The network lets through to a model's pods what its NetworkPolicy says, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from llama_operator.api.sidecar import FACTS_PATH
+from llama_operator.api.sidecar import PORT as SIDECAR_PORT
+from tests.e2e.conftest import HOST_DOMAIN, FileServer, both_routes
+from tests.e2e.routes import NoAnswerError, Route, ThroughService
+from tests.e2e.witness import Model, Object, eventually
+
+pytestmark = pytest.mark.e2e
+
+NEIGHBOUR: Object = {"podSelector": {"matchLabels": {"app": "somebody-else"}}}
+CONTROLLER: Object = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "traefik"}}}
+
+
+def sidecar(model: Model, server: FileServer) -> ThroughService:
+    """Asked by a pod of the model's namespace, at the address of the model's pod."""
+    (pod,) = model.pods()
+    return ThroughService(f"http://{pod['status']['podIP']}:{SIDECAR_PORT}", server.namespace, server.pod())
+
+
+def answers(route: Route, path: str = "/health") -> None:
+    eventually(lambda: _is_answered(route, path), timeout=60)
+
+
+def _is_answered(route: Route, path: str) -> None:
+    assert route(path).status == 200
+
+
+def silent(route: Route, path: str = "/health") -> None:
+    def check() -> None:
+        with pytest.raises(NoAnswerError):
+            route(path)
+
+    eventually(check, timeout=60)
+
+
+def test_what_a_server_tells_the_operator_is_for_the_operator_alone(
+    served: Model, files_in_cluster: FileServer
+) -> None:
+    def told() -> None:
+        assert served.read()["status"]["served"]["build"], "the operator has asked the sidecar"
+
+    eventually(told, timeout=60)
+    silent(sidecar(served, files_in_cluster), FACTS_PATH)
+    for route in both_routes(served, files_in_cluster).values():
+        answers(route)
+
+
+def test_the_model_is_for_whom_the_spec_names(new_model: Callable[[str], Model], files_in_cluster: FileServer) -> None:
+    """First for somebody else, then for the Ingress controller, at last without a policy."""
+    model = new_model("guarded")
+    host = f"guarded-{files_in_cluster.namespace}.{HOST_DOMAIN}"
+    rest: Object = {"source": files_in_cluster.source(), "auth": {"none": True}, "ingress": {"host": host}}
+    model.apply(**rest, networkPolicy={"from": [NEIGHBOUR]})
+    model.ready()
+    pods = {pod["metadata"]["uid"] for pod in model.pods()}
+    inside, outside = both_routes(model, files_in_cluster).values()
+    silent(inside)
+    assert outside("/health").status >= 500, "the Ingress controller is answered by nobody"
+    model.apply(**rest, networkPolicy={"from": [CONTROLLER]})
+    answers(outside)
+    silent(inside)
+    model.apply(**rest, networkPolicy={"enabled": False})
+    answers(inside)
+    answers(sidecar(model, files_in_cluster), FACTS_PATH)
+    assert {pod["metadata"]["uid"] for pod in model.pods()} == pods
