@@ -29,6 +29,13 @@ def ensure(way: Way) -> dict[str, Path]:
     return made
 
 
+def ensure_kind() -> None:
+    """Have kind, which takes a cluster away. The one that made it may be gone: checkouts share a cache, which keeps the
+    newest build."""
+    if not (paths.BIN / "kind").exists():
+        _link(binaries.ensure("kind"))
+
+
 def kind_version(text: str) -> tuple[int, int]:
     """Major and minor version in what `kind version` prints; (0, 0) when it prints none."""
     found = re.search(r"\bv(\d+)\.(\d+)\.", text)

@@ -46,6 +46,7 @@ def down() -> None:
             return
         target = current()
         if target.way is Way.DOCKER or engine.pid() is not None:
+            tools.ensure_kind()
             target.delete()
         if target.way is Way.PACKAGES:
             engine.stop()
