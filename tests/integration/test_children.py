@@ -115,7 +115,7 @@ def test_collectors_are_accepted(server: Server, where: Any) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_pods_are_admitted_by_pod_security_restricted(server: Server, path: Path) -> None:
     deployment = next(child for child in desired(path) if child["kind"] == "Deployment")
-    for owner, names in ((deployment, ["llama-server"]), (staging_job(path), ["stage"])):
+    for owner, names in ((deployment, ["llama-server", "sidecar"]), (staging_job(path), ["stage"])):
         template = owner["spec"]["template"]
         manifest = {"metadata": {**template["metadata"], "name": "probe"}, "spec": template["spec"]}
         pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
