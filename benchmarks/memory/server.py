@@ -58,7 +58,7 @@ class Server:
 def taken(server: Path, model: Path, flags: Sequence[str]) -> Taken:
     with running(server, model, flags) as one:
         resident = one.resident
-    return _read(one.log.read_text(), resident)
+    return read(one.log.read_text(), resident, model.stat().st_size / (1 << 20))
 
 
 @contextmanager
@@ -90,11 +90,19 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     raise RuntimeError("llama-server did not get ready")
 
 
-def _read(log: str, resident: float) -> Taken:
-    """Some versions load the model twice, to see whether it fits: what counts is said last."""
+def read(log: str, resident: float, file: float) -> Taken:
+    """Some versions load the model twice, to see whether it fits: what counts is said last.
+
+    Some tell of the mapping each part that is in use, others from where to where, repacked weights between included. No
+    weight is in both places, so what is in use then is at most the rest of the `file` (MiB).
+    """
     log = log[log.rindex("load_tensors: loading model tensors") :]
-    sums = dict.fromkeys(("model", "KV", "RS", "compute", "mapped"), 0.0)
+    sums = dict.fromkeys(("model", "KV", "RS", "compute"), 0.0)
+    parts = []
     for place, kind, size in _BUFFER.findall(log):
-        sums[kind] += float(size)
-        sums["mapped"] += float(size) if place == "CPU_Mapped" else 0
-    return Taken(sums["model"], sums["mapped"], sums["KV"] + sums["RS"], sums["compute"], resident)
+        if place == "CPU_Mapped":
+            parts.append(float(size))
+        else:
+            sums[kind] += float(size)
+    mapped = min(parts[0], file - sums["model"]) if len(parts) == 1 else sum(parts)
+    return Taken(mapped + sums["model"], mapped, sums["KV"] + sums["RS"], sums["compute"], resident)

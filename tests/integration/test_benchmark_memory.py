@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.memory import checkpoints, shapes
+from benchmarks.memory.server import read
 from benchmarks.memory.suite import Case, measure, page
 
 STAND_IN = f"""#!{sys.executable}
@@ -18,7 +19,8 @@ if "--version" in sys.argv:
 print("load_tensors: loading model tensors, to see whether they fit")
 print("load_tensors: CPU_Mapped model buffer size = 999.00 MiB")
 print("load_tensors: loading model tensors, this can take a while...")
-print("load_tensors: CPU_Mapped model buffer size = 1186.25 MiB")
+print("load_tensors: CPU_Mapped model buffer size = 1186.00 MiB")
+print("load_tensors: CPU_Mapped model buffer size = 0.25 MiB")
 print("load_tensors: CPU_REPACK model buffer size = 3.00 MiB")
 print("llama_kv_cache: CPU KV buffer size = 48.00 MiB")
 print("llama_memory_recurrent: CPU RS buffer size = 0.16 MiB")
@@ -52,6 +54,20 @@ def test_what_the_server_tells_is_read(server: Path, tmp_path: Path) -> None:
     assert found.total == pytest.approx(found.resident + 1186.25 + 72.02)
     assert "| LFM2 1.2B | 4096 x 1 | f16 | 1186 / 1189 | 48 / 48 | 72 / 72 | " in page(server, [row], [])
     assert [path.name for path in tmp_path.iterdir()] == ["llama-server"]
+
+
+def test_a_mapping_told_as_a_whole_counts_without_what_was_repacked() -> None:
+    log = "".join(
+        f"load_tensors: {line}\n"
+        for line in (
+            "loading model tensors",
+            "CPU_Mapped model buffer size = 90.00 MiB",
+            "CPU_REPACK model buffer size = 80.00 MiB",
+        )
+    )
+    found = read(log, resident=85.0, file=100.0)
+    assert (found.weights, found.mapped, found.total) == (100.0, 20.0, 105.0)
+    assert read(log.replace("80.00", "5.00"), resident=10.0, file=100.0).mapped == 90.0
 
 
 def test_checkpoints_are_what_is_resident_more(server: Path, tmp_path: Path) -> None:
