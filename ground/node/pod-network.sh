@@ -1,6 +1,7 @@
 #!/bin/sh
-# Pod network of one node: point-to-point links for its own range, a route to every other node's range,
-# masquerade for what leaves the cluster's pods. Follows the list of nodes for as long as it runs.
+# Pod network of one node: point-to-point links for its own range, a route to every other node's range, masquerade for
+# what leaves the cluster's pods, and a refusal for Services without endpoints. Follows the list of nodes for as long
+# as it runs.
 set -u
 
 CONFIG=/etc/cni/net.d/10-pod-network.conflist
@@ -50,7 +51,9 @@ JSON
   echo "own range: $1"
 }
 
-masquerade() {
+# The second chain: who asks a Service that has no endpoint is to be told at once. kube-proxy does that for pods, but its
+# rules stand behind those of kube-router, which accept what no policy forbids; then the packet would get lost outside.
+rules() {
   nft -f - <<RULES
 table ip pod_network
 delete table ip pod_network
@@ -59,11 +62,15 @@ table ip pod_network {
     type nat hook postrouting priority 90;
     ip saddr $POD_SUBNET ip daddr != $POD_SUBNET fib daddr type != local masquerade
   }
+  chain forward {
+    type filter hook forward priority -10;
+    ip daddr $SERVICE_SUBNET reject
+  }
 }
 RULES
 }
 
-masquerade || exit 1
+rules || exit 1
 while :; do
   kubectl get nodes --watch -o "jsonpath=$FIELDS" | while read -r name range address _; do
     [ -n "$range" ] || continue

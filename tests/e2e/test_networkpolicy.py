@@ -70,3 +70,19 @@ def test_the_model_is_for_whom_the_spec_names(new_model: Callable[[str], Model],
     answers(inside)
     answers(sidecar(model, files_in_cluster), FACTS_PATH)
     assert {pod["metadata"]["uid"] for pod in model.pods()} == pods
+
+
+def test_who_asks_a_model_without_servers_is_told_at_once(
+    new_model: Callable[[str], Model], files_in_cluster: FileServer
+) -> None:
+    """As on any cluster: what enforces policies has not taken the place of kube-proxy's refusal."""
+    model = new_model("stopped")
+    model.apply(source=files_in_cluster.source(), replicas=0)
+    model.wait("Available", "ScaledToZero")
+    url = model.read()["status"]["url"]
+
+    def refused() -> None:
+        with pytest.raises(NoAnswerError, match="refused"):
+            ThroughService(url, files_in_cluster.namespace, files_in_cluster.pod())("/health")
+
+    eventually(refused, timeout=60)
