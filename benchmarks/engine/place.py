@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.engine import client
 from demo import cluster
+from llama_operator.constants import SERVER_PORT
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
 
 PORT = 8080
@@ -24,8 +25,6 @@ VOLUME, CACHE, CLIENT = "models", "cache", "client"
 APPLY = ("apply", "--validate=ignore", "--filename=-")
 """What this version of the API does not know is dropped."""
 _USER = 65532
-_SERVED = 8000
-"""The image's own port."""
 
 Object = dict[str, Any]
 
@@ -79,7 +78,7 @@ class Place:
             "name": SERVER,
             "image": self.image,
             "args": command,
-            "readinessProbe": {"httpGet": {"path": "/health", "port": _SERVED}, "periodSeconds": 1},
+            "readinessProbe": {"httpGet": {"path": "/health", "port": SERVER_PORT}, "periodSeconds": 1},
         }
         return [
             {
@@ -91,7 +90,7 @@ class Place:
                     "template": {"metadata": {"labels": labels}, "spec": _pod(server)},
                 },
             },
-            _service(self.namespace, name, _SERVED),
+            _service(self.namespace, name, SERVER_PORT),
         ]
 
 

@@ -34,7 +34,7 @@ def measure(place: Place, work: Work, rounds: int) -> dict[str, list[Taken]]:
     node = cluster.kubectl("get", "nodes", "--selector=node-role.kubernetes.io/control-plane", address)
     ways = {
         DIRECT: (f"http://{pod}:{SERVER_PORT}", ""),
-        SERVICE: (f"http://{name}.{place.namespace}.svc:8000", ""),
+        SERVICE: (f"http://{name}.{place.namespace}.svc:{SERVER_PORT}", ""),
         INGRESS: (f"http://{node}:80", host),
     }
     # The proxies learn of the endpoint a moment after the operator does.

@@ -19,7 +19,7 @@ import kubernetes
 from benchmarks.engine import client
 from benchmarks.engine.place import APPLY, Object, Place
 from ground.paths import KUBECONFIG
-from llama_operator.constants import MODEL_LABEL
+from llama_operator.constants import MODEL_LABEL, SERVER_PORT
 from llama_operator.resources import server as builder
 from llama_operator.resources import staging
 
@@ -64,7 +64,7 @@ def _measure(place: Place, name: str, objects: Sequence[Object], selector: str) 
     with _watched(place.namespace, selector) as seen:
         begun = time.time()
         place.kubectl(*APPLY, stdin=manifest)
-        asked = {"first": f"http://{_address(place, name)}:8000", "body": client.completion(1, 1)}
+        asked = {"first": f"http://{_address(place, name)}:{SERVER_PORT}", "body": client.completion(1, 1)}
         answered = place.in_pod({**asked, "seconds": GIVE_UP_SECONDS})
         while "ready" not in seen and time.time() < begun + GIVE_UP_SECONDS:
             time.sleep(_POLL_SECONDS)

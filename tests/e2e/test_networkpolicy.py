@@ -10,6 +10,7 @@ from llama_operator.api.sidecar import FACTS_PATH
 from llama_operator.api.sidecar import PORT as SIDECAR_PORT
 from tests.e2e.conftest import HOST_DOMAIN, FileServer, both_routes
 from tests.e2e.routes import NoAnswerError, Route, ThroughService
+from tests.e2e.test_served import facts
 from tests.e2e.witness import Model, Object, eventually
 
 pytestmark = pytest.mark.e2e
@@ -25,11 +26,10 @@ def sidecar(model: Model, server: FileServer) -> ThroughService:
 
 
 def answers(route: Route, path: str = "/health") -> None:
-    eventually(lambda: _is_answered(route, path), timeout=60)
+    def check() -> None:
+        assert route(path).status == 200
 
-
-def _is_answered(route: Route, path: str) -> None:
-    assert route(path).status == 200
+    eventually(check, timeout=60)
 
 
 def silent(route: Route, path: str = "/health") -> None:
@@ -43,10 +43,7 @@ def silent(route: Route, path: str = "/health") -> None:
 def test_what_a_server_tells_the_operator_is_for_the_operator_alone(
     served: Model, files_in_cluster: FileServer
 ) -> None:
-    def told() -> None:
-        assert served.read()["status"]["served"]["build"], "the operator has asked the sidecar"
-
-    eventually(told, timeout=60)
+    assert facts(served)["build"], "the operator has asked the sidecar"
     silent(sidecar(served, files_in_cluster), FACTS_PATH)
     for route in both_routes(served, files_in_cluster).values():
         answers(route)

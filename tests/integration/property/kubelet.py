@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from llama_operator.resources.server import CONTAINER_NAME as SERVER
 from tests.integration.property.cluster import Cluster
 from tests.integration.server import Object, RefusedError
 
@@ -49,7 +50,7 @@ def _status(pod: Object) -> Object:
         "conditions": [{"type": type_, "status": well[type_], "lastTransitionTime": now} for type_ in types],
         "initContainerStatuses": [_container(c, staged) for c in spec.get("initContainers", [])],
         "containerStatuses": [
-            _container(c, *((crashed, True) if crashes and c["name"] == "llama-server" else (state, False)))
+            _container(c, crashed, True) if crashes and c["name"] == SERVER else _container(c, state)
             for c in spec["containers"]
         ],
     }

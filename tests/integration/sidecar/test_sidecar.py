@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -177,20 +176,18 @@ def test_a_drain_waits_for_what_is_in_flight_and_changes_nothing(pod: Pod) -> No
     pod.watch()
     pod.is_started()
     pod.be(busy=1)
-    outcome: list[str] = []
-    waits = threading.Thread(target=lambda: outcome.append(pod.drain()))
-    waits.start()
-    asked = pod.asked().count("/metrics")
+    with ThreadPoolExecutor(1) as pool:
+        drained = pool.submit(pod.drain)
+        asked = pod.asked().count("/metrics")
 
-    def drains() -> None:
-        assert pod.asked().count("/metrics") > asked + 1
+        def drains() -> None:
+            assert pod.asked().count("/metrics") > asked + 1
 
-    eventually(drains)
-    assert not outcome
-    assert pod.started()
-    pod.be(busy=0)
-    waits.join(30)
-    assert outcome == ["nothing is in flight"]
+        eventually(drains)
+        assert not drained.done()
+        assert pod.started()
+        pod.be(busy=0)
+        assert drained.result(30) == "nothing is in flight"
     assert pod.started()
 
 
