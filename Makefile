@@ -48,7 +48,7 @@ fix: .venv ## Let the linters repair what they can
 test: .venv ## All tests: unit, integration (real API server), e2e (real cluster)
 	@$(UV) run --quiet --frozen pytest
 
-test-unit: .venv ## Tests of a few seconds, without network
+test-unit: .venv ## Tests of a few minutes, without network
 	@$(UV) run --quiet --frozen pytest tests/unit
 
 test-integration: .venv ## Tests against a real kube-apiserver and etcd, without a node
