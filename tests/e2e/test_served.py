@@ -50,7 +50,7 @@ def test_it_is_what_the_engine_says(served: Model) -> None:
     assert re.fullmatch(r"b\d+-\S+", found["build"])
     assert found["model"].endswith(".gguf")
     assert found["sha256"] == status["model"]["sha256"], "the kernel has mapped the file that the stager has verified"
-    assert found["quantization"] == "F16"
+    assert (found["architecture"], found["quantization"]) == ("llama", "F16")
     assert "devices" not in found
     assert status["state"] == "Ready"
 

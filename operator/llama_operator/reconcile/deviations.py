@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from llama_operator.api.conditions import Reason
@@ -18,10 +18,10 @@ _PATH_SHOWN = 200
 
 @dataclass(frozen=True)
 class Server:
-    """What one says, and the SHA-256 of the model that its pod's stager has verified; empty if that is not known."""
+    """What one says, and what its pod's stager has read of the model's file; empty if that is not known."""
 
     facts: Facts
-    staged: str = ""
+    staged: Mapping[str, Any] = field(default_factory=dict)
 
 
 def worst(asked: LlamaModel, servers: Sequence[Server]) -> Finding | None:
@@ -37,7 +37,7 @@ def least(server: Server) -> tuple[Any, ...]:
     """To sort by: who has the least comes first, and of the same ones always the same."""
     said = server.facts
     has = said.context_size, said.slots, said.devices or ()
-    return *has, said.build, said.model, said.quantization, said.sha256, server.staged
+    return *has, said.build, said.model, said.quantization, said.sha256, server.staged.get("sha256", "")
 
 
 def _model(asked: LlamaModel, server: Server) -> Finding | None:
@@ -52,7 +52,7 @@ def _model(asked: LlamaModel, server: Server) -> Finding | None:
 
 
 def _file(_: LlamaModel, server: Server) -> Finding | None:
-    told, staged = server.facts.sha256, server.staged
+    told, staged = server.facts.sha256, server.staged.get("sha256")
     if not told or not staged or told == staged:
         return None
     return Finding(

@@ -26,6 +26,7 @@ FIELDS = (
     "build",
     "model",
     "sha256",
+    "architecture",
     "quantization",
     "contextSize",
     "slots",
@@ -72,7 +73,7 @@ def judged(
         return {}, None
     servers = [Server(known[_uid(pod)], _staged(pod)) for pod in current if _uid(pod) in known]
     servers.sort(key=deviations.least)
-    return _served(servers[0].facts), deviations.worst(asked, servers) if asked else None
+    return _served(servers[0]), deviations.worst(asked, servers) if asked else None
 
 
 def _believed(asked: LlamaModel | None, facts: Facts) -> Facts:
@@ -82,13 +83,15 @@ def _believed(asked: LlamaModel | None, facts: Facts) -> Facts:
     return facts if staged else msgspec.structs.replace(facts, sha256="")
 
 
-def _staged(pod: Object) -> str:
-    """SHA-256 of the model that its stager has verified; empty if it does not say."""
-    return next((file.get("sha256", "") for file in pods.staging(pod).files if file["role"] == "model"), "")
+def _staged(pod: Object) -> Object:
+    """What its stager has read of the model, as a member of `status.files`; empty if it does not say."""
+    return next((file for file in pods.staging(pod).files if file["role"] == "model"), {})
 
 
-def _served(facts: Facts) -> Object:
-    told = msgspec.json.decode(msgspec.json.encode(facts))  # as the API server gives it back: lists, no tuples
+def _served(server: Server) -> Object:
+    told = msgspec.json.decode(msgspec.json.encode(server.facts))  # as the API server gives it back: lists, no tuples
+    if server.facts.sha256 == server.staged.get("sha256"):
+        told["architecture"] = server.staged.get("architecture")  # the header is of the very bytes that are mapped
     return {name: told[name] for name in FIELDS if told.get(name)}
 
 

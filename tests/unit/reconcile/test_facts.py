@@ -16,6 +16,7 @@ from tests.unit.reconcile.case import by_type
 from tests.unit.reconcile.cases_ahead import NEW, STORED, held
 from tests.unit.reconcile.cases_facts import BROKEN, GOOD, UID, but, heard, loading, up
 from tests.unit.reconcile.objects import (
+    FILE,
     LATER,
     NAME,
     STARTED,
@@ -44,6 +45,7 @@ SERVED: Object = {
     "bytes": 4096,
     "quantization": "Q4_K - Medium",
     "sha256": "ab" * 32,
+    "architecture": "llama",
 }
 ON_A_VOLUME = {"source": {"volume": {"claimName": "disk", "path": "a.gguf"}}}
 SPLIT = {"source": {"url": {"url": "https://files.example/a-00001-of-00002.gguf"}}}
@@ -121,12 +123,24 @@ class TestServed:
     def test_a_digest_that_no_stager_has_given_is_not_told(self, spec: Object) -> None:
         facts = but(model=files(model(**spec))[0].path)
         status = told(heard([up(version=template_hash(**spec))], facts, **spec), **spec)
-        assert status["served"] == {k: v for k, v in SERVED.items() if k != "sha256"} | {"model": facts.model}
+        known = {k: v for k, v in SERVED.items() if k not in ("sha256", "architecture")}
+        assert status["served"] == known | {"model": facts.model}
 
     def test_of_another_file_no_digest_is_told(self) -> None:
         status = told(heard([up()], but(model="/models/other.gguf", sha256="cd" * 32)))
         assert "sha256" not in status["served"]
         assert "/models/other.gguf" in by_type(status)["Ready"]["message"]
+
+    @pytest.mark.parametrize(
+        ("report", "digest"),
+        [("", "ab"), (json.dumps({"files": [FILE]}), "cd"), (json.dumps({"files": [FILE | {"sha256": ""}]}), "")],
+        ids=["no report", "another file", "neither has a digest"],
+    )
+    def test_the_architecture_is_that_of_the_file_which_is_served(self, report: str, digest: str) -> None:
+        """The engine does not tell it, and the stager's header is of the file that it has published."""
+        status = told(heard([reporting(report, up())], but(sha256=digest * 32)))
+        assert "architecture" not in status["served"]
+        assert status["served"].get("sha256", "") == digest * 32
 
     def test_of_several_the_one_with_least(self) -> None:
         pods = [up("tiny-a"), up("tiny-b"), up("tiny-c")]
