@@ -20,7 +20,7 @@ from tests.e2e import model_files, operator_pods
 from tests.e2e.file_server import SERVER as SERVER
 from tests.e2e.file_server import FileServer as FileServer
 from tests.e2e.routes import ThroughIngress, ThroughService
-from tests.e2e.witness import Model, Witness, eventually
+from tests.e2e.witness import MODEL_LABEL, Model, Witness, eventually
 
 CDN = "cdn"
 MEASUREMENTS = pytest.StashKey[dict[str, Any]]()
@@ -62,11 +62,19 @@ def namespace(witness: Witness) -> Iterator[str]:
     name = f"e2e-{secrets.token_hex(3)}"
     witness.apply(cluster.namespace(name, cluster.RESTRICTED))
     yield name
+
+    def left(selector: str = "") -> list[str]:
+        return [pod["metadata"]["name"] for pod in witness.all("Pod", name, selector)]
+
+    def drained() -> None:
+        assert not (servers := left(MODEL_LABEL)), f"still there: {servers}"
+
+    # Kubernetes looks at a namespace with a pod in it again only after half of the pod's grace period.
+    eventually(drained, timeout=GRACE_SECONDS + 60)
     witness.delete("Namespace", name)
 
     def gone() -> None:
-        left = [pod["metadata"]["name"] for pod in witness.all("Pod", name)]
-        assert witness.get("Namespace", name) is None, f"the namespace is still there, and in it the pods {left}"
+        assert witness.get("Namespace", name) is None, f"the namespace is still there, and in it the pods {left()}"
 
     eventually(gone, timeout=GRACE_SECONDS + 60)
 
