@@ -26,8 +26,9 @@ HEAD = """\
 CONDITIONS = """\
 ## Conditions and reasons
 
-`kubectl get llama` shows Ready's reason as STATUS; `kubectl describe llama NAME` shows all messages. The lists are
-closed: other types and reasons do not occur.
+`kubectl get llama` shows Ready's reason as STATUS: with `Stalled:` before it where somebody has to act, with the
+percentage while files are staged, and `Degraded: REASON` for a model that is Ready with less than was asked.
+`kubectl describe llama NAME` shows all messages. The lists are closed: other types and reasons do not occur.
 
 | type | true when |
 |---|---|

@@ -169,6 +169,19 @@ def test_layers_of_an_accelerator(server: Server, layers: int | str) -> None:
     assert create(server, model, dry_run=True)["spec"]["engine"]["gpuLayers"] == layers
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"batch": {"micro": 2048}},
+        {"batch": {"size": 64, "micro": 64}},
+        {"mode": "embedding", "contextSize": 8192, "batch": {"micro": 8192}},
+    ],
+)
+def test_a_micro_batch_may_be_as_large_as_the_batch_is_or_is_by_default(server: Server, engine: Object) -> None:
+    given = engine["batch"]
+    assert create(server, minimal("micro", engine=engine), dry_run=True)["spec"]["engine"]["batch"] == given
+
+
 def test_defaults_of_the_engines_settings(server: Server) -> None:
     given: Object = {"kvCache": {}, "reasoning": {}, "split": {}}
     engine = create(server, minimal("settings", accelerator={"type": "cuda"}, engine=given), dry_run=True)["spec"][

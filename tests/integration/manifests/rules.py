@@ -189,9 +189,13 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
             {"mode": "embedding", "reasoning": {}},
             {"mode": "rerank", "chatTemplate": {"name": "chatml"}},
         ],
-    },
-    "spec.engine.batch": {
-        "micro must not be greater than size (2048 if it is not given)": [{"micro": 2049}, {"size": 512, "micro": 513}],
+        "batch.micro must not be greater than batch.size (not given, it is 2048; in the modes embedding and rerank "
+        "contextSize)": [
+            {"batch": {"micro": 2049}},
+            {"batch": {"size": 512, "micro": 513}},
+            {"mode": "embedding", "contextSize": 1024, "batch": {"micro": 1025}},
+            {"mode": "rerank", "contextSize": 8192, "batch": {"size": 512, "micro": 513}},
+        ],
     },
     "spec.engine.promptCache": {"promptCache must be less than 1P": ["1P", "1000T", 10**15]},
     "spec.engine.chatTemplate": {
