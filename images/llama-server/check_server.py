@@ -100,7 +100,8 @@ class Server:
         self.trust = ssl.create_default_context(cafile=given.ca) if secure else None
         self.headers = {"Host": url.netloc.rpartition("@")[2], "Connection": "close", **dict(given.header)}
         if given.api_key_file:
-            self.headers["Authorization"] = f"Bearer {given.api_key_file.read_text().strip()}"
+            first, _, _ = given.api_key_file.read_text().strip().partition("\n")  # as llama-server's: one a line
+            self.headers["Authorization"] = f"Bearer {first}"
         self.last = Answer(0, "", "", "")
 
     def ask(self, path: str, body: object = None, accept: str = "identity") -> Answer:
@@ -337,7 +338,7 @@ def endpoint(text: str) -> tuple[str, int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Check a running llama-server, one line for each step.")
     parser.add_argument("url", help="http://localhost:8000, say; with the path prefix, if there is one")
-    parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="file that holds the server's API key")
+    parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="file whose first line is an API key")
     parser.add_argument("--ca", metavar="FILE", help="certificates (PEM) to trust instead of the system's")
     parser.add_argument("--header", type=header, action="append", default=[], metavar="'NAME: VALUE'")
     parser.add_argument("--connect-to", type=endpoint, metavar="HOST:PORT", help="go there; keep the name of the URL")

@@ -172,7 +172,7 @@ def test_a_server_that_still_loads_is_waited_for() -> None:
 
 def test_the_key_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
     right, wrong = tmp_path / "right", tmp_path / "wrong"
-    right.write_text("sesame\n")
+    right.write_text("sesame\nolder\n")
     wrong.write_text("mustard\n")
     with server({}, key="sesame") as port:
         assert check(f"http://127.0.0.1:{port}", "--api-key-file", str(right)).code == 0
