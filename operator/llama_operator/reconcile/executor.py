@@ -31,10 +31,6 @@ LEFTOVER_SECONDS = 5.0
 log = Log(__name__)
 
 
-class ModelGone(Exception):
-    """The LlamaModel was deleted, or replaced by another of its name; the cache knows by now."""
-
-
 class _NoImageVolumes(Exception):
     """The API server would take the image volumes out of a child."""
 
@@ -61,14 +57,14 @@ class Executor:
     async def execute(self, model: Object, plan: Plan, observed: list[Object]) -> Outcome:
         """Apply, then prune: nothing is deleted while something that may replace it could not be applied.
 
-        A refused child does not hold back the others. Raises `ModelGone`, and `errors.Conflict` and
-        `errors.Retryable` for what is worth another attempt.
+        A refused child does not hold back the others. Raises `errors.Conflict` and `errors.Retryable` for
+        what is worth another attempt, also if the model is not what it was.
         """
         key, uid = (model["metadata"]["namespace"], model["metadata"]["name"]), model["metadata"]["uid"]
         ours = {ref_of(obj): obj for obj in observed if controller_uid(obj) == uid}
         creates = any(ref_of(child) not in ours for child in plan.apply)
-        if creates and not await guard.model_is_there(self._client, self._cache, key, uid):
-            raise ModelGone
+        if creates:
+            await guard.confirm(self._client, self._cache, model)
         outcomes: list[Outcome] = []
         for child in plan.apply:
             if child["kind"] == "Secret":

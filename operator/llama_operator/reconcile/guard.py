@@ -1,6 +1,6 @@
 """Two questions about the creation of a child, both asked live, because the cache may be late.
 
-Before it: is the model still there? A child of a deleted model would be collected and, the cache being late, made
+Before it: is the model still what it was? A child of a deleted model would be collected and, the cache being late, made
 again. And when the API server says that the child's name is taken: by whom?
 """
 
@@ -31,15 +31,32 @@ class Name(Enum):
     TAKEN = "taken"
 
 
-async def model_is_there(client: Client, cache: Cache, key: Key, uid: str) -> bool:
-    """Whether this very model exists and is not being deleted. Brings the cache up to date."""
+async def confirm(client: Client, cache: Cache, model: Object) -> None:
+    """Ask whether the model is still what it was. Brings the cache up to date.
+
+    Raises `errors.Conflict` if not. It must be looked at again then: what the cache learns here is no news any more
+    when the watch tells it.
+    """
+    key = model["metadata"]["namespace"], model["metadata"]["name"]
     try:
         live = await client.get(kinds.MODEL, *key)
     except errors.NotFound:
         cache.absent(constants.KIND, *key)
-        return False
+        raise _changed(key, "it is gone") from None
     cache.store(constants.KIND, live)
-    return bool(live["metadata"]["uid"] == uid and "deletionTimestamp" not in live["metadata"])
+    check(model, live)
+    if "deletionTimestamp" in live["metadata"]:
+        raise _changed(key, "it is being deleted")
+
+
+def check(model: Object, newer: Object) -> None:
+    """Raises `errors.Conflict` if the spec of `model` is not the newest one."""
+    if any(model["metadata"].get(name) != newer["metadata"].get(name) for name in ("uid", "generation")):
+        raise _changed((model["metadata"]["namespace"], model["metadata"]["name"]), "its spec is another one now")
+
+
+def _changed(key: Key, why: str) -> errors.Conflict:
+    return errors.Conflict(f"reconcile {'/'.join(key)}", 409, "Conflict", why)
 
 
 async def name_of(client: Client, child: Object) -> tuple[Name, Object]:

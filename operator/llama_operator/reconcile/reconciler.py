@@ -14,7 +14,7 @@ from llama_operator.kube import errors
 from llama_operator.reconcile import ahead, status
 from llama_operator.reconcile.blame import blame
 from llama_operator.reconcile.collector import Collector
-from llama_operator.reconcile.executor import Executor, ModelGone
+from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
 from llama_operator.reconcile.plan import controller_uid, plan
 from llama_operator.reconcile.questions import Questions
@@ -84,30 +84,29 @@ class Reconciler:
             desired = ahead.desired(model, self._config, ours, cause)
         except SpecError as error:
             log.warning("spec refused", model="/".join(key), why=str(error))
-            await self._reporter.report(key, Failure(Reason.INVALID, str(error)))
+            await self._reporter.report(seen.model, Failure(Reason.INVALID, str(error)))
             return None
 
         try:
             outcome = await self._executor.execute(seen.model, plan(desired, seen.children), seen.children)
-        except ModelGone:
-            log.info("nothing created: the model is gone", model="/".join(key))
-            return None
         except errors.Retryable as error:
             if failures >= PATIENCE:
-                await self._reporter.report(key, Failure(Reason.API_ERROR, error.message))
+                await self._reporter.report(seen.model, Failure(Reason.API_ERROR, error.message))
             raise
 
         if cause:
             log.warning("rolled back", model="/".join(key), reason=cause.reason, detail=cause.message)
         evidence, inquire_again = await self._inquiry.inquire(key)
         await self._executor.restore(key, seen.model, desired, evidence)
-        seen = self._cache.snapshot(key)
-        refused, resize_again = await self._resizer.look(key, seen)
-        stagers, servers = status.asked(seen.model, Observed(seen.children, seen.pods)) if seen.model else ([], [])
+        after = self._cache.snapshot(key)
+        refused, resize_again = await self._resizer.look(key, after)
+        stagers, servers = status.asked(seen.model, Observed(after.children, after.pods))
         progress, stager_again = self._progresses.look(key, stagers)
         told, server_again = self._facts.look(key, servers)
-        await self._reporter.report(key, outcome.failure, evidence, next(iter(progress.values()), None), told, refused)
-        collect_again = await self._collector.look(key, model, seen)
+        await self._reporter.report(
+            seen.model, outcome.failure, evidence, next(iter(progress.values()), None), told, refused
+        )
+        collect_again = await self._collector.look(key, model, after)
         asked_again = (inquire_again, resize_again, stager_again, server_again)
         pauses = (outcome.again, judge_again, *asked_again, collect_again)
         return min((again for again in pauses if again is not None), default=None)

@@ -11,12 +11,12 @@ from llama_operator import constants
 from llama_operator.api.staging import Progress
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import Client
-from llama_operator.reconcile import mergepatch, status
+from llama_operator.reconcile import guard, mergepatch, status
 from llama_operator.reconcile.events import Event, transitions
 from llama_operator.reconcile.evidence import Evidence
 from llama_operator.reconcile.facts import Told
 from llama_operator.reconcile.status import Failure, Observed
-from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.cache import Cache
 from llama_operator.runtime.logs import Log
 
 Object = dict[str, Any]
@@ -40,7 +40,7 @@ class Reporter:
 
     async def report(
         self,
-        key: Key,
+        model: Object,
         failure: Failure | None,
         evidence: Evidence | None = None,
         progress: Progress | None = None,
@@ -49,11 +49,14 @@ class Reporter:
     ) -> None:
         """Compute the status from what the cache holds, events and pods have told, and write it if it differs.
 
-        One write at most. Raises `errors.APIError`: the status is then computed again, from newer facts.
+        `model` as it was reconciled: of a newer spec nothing is told, for nothing was done for it. One write at most.
+        Raises `errors.APIError`: the status is then computed again, from newer facts.
         """
+        key = model["metadata"]["namespace"], model["metadata"]["name"]
         seen = self._cache.snapshot(key)
         if seen.model is None:
             return
+        guard.check(model, seen.model)
         old, now = seen.model.get("status", {}), self._now()
         observed = Observed(seen.children, seen.pods, evidence or {}, progress, told or {}, refused or {})
         new = status.compute(seen.model, observed, failure, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
