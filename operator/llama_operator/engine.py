@@ -15,6 +15,7 @@ from llama_operator.kube import errors
 from llama_operator.kube.client import Client
 from llama_operator.kube.kinds import BY_NAME, WATCHED
 from llama_operator.lease import Lease
+from llama_operator.reconcile.blockades import Blockades
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
@@ -79,6 +80,7 @@ class Engine:
             ),
             progresses=self._progresses,
             facts=self._facts,
+            blockades=Blockades(),
             collector=Collector(config=config, cache=self.cache, client=client),
             reporter=Reporter(cache=self.cache, client=client),
         )

@@ -4,8 +4,8 @@ what its pods say                                              counts
 the server ends, or is killed for memory                       when three runs in a row of one pod have ended
 it neither ends nor answers, from the start on                 after as long as loading may take
 it is up and completes no request, as its sidecar says         when all pods of it have said so for two minutes
-the server's image, or a file's, cannot be pulled              after two minutes: a registry may be away
-a container cannot be created: a Secret, a command, a mount    after two minutes: somebody may create it
+the server's image, or a file's, cannot be pulled              after two minutes of it: a registry may be away
+a container cannot be created: a Secret, a command, a mount    after two minutes of it: somebody may create it
 staging fails, and trying again does not mend it               when three runs have ended
 no node, no volume, quota, evicted, a silent node, a mesh      never: that is not the version's fault
 the stager's own image cannot be pulled                        never: the operator brings it
@@ -29,6 +29,7 @@ from llama_operator.api.conditions import PERMANENT, Reason
 from llama_operator.api.sidecar import Facts
 from llama_operator.reconcile import containers, facts, pods, respondents, rollback, stagers, workload
 from llama_operator.reconcile.finding import Finding
+from llama_operator.reconcile.pods import Container
 from llama_operator.resources.probes import START_SECONDS
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
 from llama_operator.resources.staging import CONTAINER_NAME as STAGE
@@ -46,14 +47,20 @@ Charge = tuple[Finding, datetime]
 """What a pod says, and from when on it counts."""
 Complaints = Mapping[str, tuple[Facts, float]]
 """What servers say that complete no request, and for how many seconds, by uid of the pod."""
+Since = Mapping[Container, datetime]
 
 
 def blame(
-    deployment: Object, observed: Sequence[Object], now: datetime, complaints: Complaints
+    deployment: Object,
+    observed: Sequence[Object],
+    now: datetime,
+    complaints: Complaints,
+    blocked: Mapping[Container, float],
 ) -> tuple[Finding | None, float | None]:
     """Why the version on trial fails, and after how many seconds that may be so without any event.
 
-    Both None where nothing is on trial. `observed`: all pods of the model.
+    Both None where nothing is on trial. `observed`: all pods of the model; `blocked`: which containers cannot be
+    started, and for how many seconds.
     """
     if rollback.standing(deployment).fallback is None:
         return None, None
@@ -65,7 +72,8 @@ def blame(
     older = [
         pod for pod in servers if pod["metadata"]["name"] not in names and "deletionTimestamp" not in pod["metadata"]
     ]
-    charges = [charge for pod in current for charge in _charges(pod) if not _shared(charge[0], older)]
+    since = {container: now - timedelta(seconds=seconds) for container, seconds in blocked.items()}
+    charges = [charge for pod in current for charge in _charges(pod, since) if not _shared(charge[0], older)]
     due = [finding for finding, since in charges if since <= now] + _complaint(current, older, complaints)
     if due:
         return Finding(due[0].reason, _LOOK_UP.sub("", due[0].message)), None
@@ -84,32 +92,32 @@ def _complaint(current: Sequence[Object], older: Sequence[Object], complaints: C
     return list(facts.problems(current, {up[0].pod: told[0][0]}, {}).values())
 
 
-def _charges(pod: Object) -> Iterator[Charge]:
+def _charges(pod: Object, since: Since) -> Iterator[Charge]:
     if pods.failed(pod):
         return
     stage, server = _container(pod, "initContainerStatuses", STAGE), _container(pod, "containerStatuses", SERVER)
     staged = stage.get("state", {}).get("terminated", {})
     if staged.get("exitCode") == 0:
-        yield from _of_server(pod, server, _time(staged.get("finishedAt"), pod))
+        yield from _of_server(pod, server, since)
     else:
-        yield from _of_stager(pod, stage)
+        yield from _of_stager(pod, stage, since)
 
 
-def _of_stager(pod: Object, status: Object) -> Iterator[Charge]:
+def _of_stager(pod: Object, status: Object, since: Since) -> Iterator[Charge]:
     blocked, ended = containers.blocked(status), containers.ended(status)
     if blocked and (blocked.reason != Reason.IMAGE_PULL_FAILED or containers.of_a_file(status)):
-        yield blocked, _time(None, pod) + PATIENCE
+        yield blocked, since[pod["metadata"]["uid"], STAGE] + PATIENCE
     elif ended and ended.get("exitCode") != 0 and _runs(status) >= RUNS:
         found = containers.staging_failure(ended, pod["metadata"]["name"])
         if found.reason in PERMANENT:
             yield found, _AT_ONCE
 
 
-def _of_server(pod: Object, status: Object, staged: datetime) -> Iterator[Charge]:
+def _of_server(pod: Object, status: Object, since: Since) -> Iterator[Charge]:
     name, blocked, ended = pod["metadata"]["name"], containers.blocked(status), containers.ended(status)
     running = status.get("state", {}).get("running")
     if blocked:
-        yield blocked, staged + PATIENCE
+        yield blocked, since[pod["metadata"]["uid"], SERVER] + PATIENCE
     elif ended and _runs(status) >= RUNS:
         yield containers.crash(ended, name), _AT_ONCE
     elif ended and _silent(pod, ended) and _lasted(pod, ended) >= LOADING:

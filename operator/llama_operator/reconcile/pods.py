@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from llama_operator import constants
@@ -17,6 +17,8 @@ from llama_operator.resources.sidecar import CONTAINER_NAME as SIDECAR
 from llama_operator.resources.staging import CONTAINER_NAME as STAGE
 
 Object = dict[str, Any]
+Container = tuple[str, str]
+"""Uid of the pod, and name of one of its containers."""
 
 _FOR_NOBODY = re.compile(
     r"(?:\. (?:no new claims to deallocate|not found))?[.,]? preemption: .*$|\. not found$|\.$", re.DOTALL
@@ -55,6 +57,15 @@ def failure(pod: Object) -> tuple[str, Failed] | None:
     ended = None if "running" in status.get("state", {}) else containers.ended(status)
     told = containers.failure(ended) if ended and ended.get("exitCode") != 0 else None
     return (f"{pod['metadata'].get('uid')} {ended.get('finishedAt')}", told) if ended and told else None
+
+
+def blocked(observed: Iterable[Object]) -> Iterator[Container]:
+    """Containers that cannot be started."""
+    for pod in observed:
+        status: Object = pod.get("status", {})
+        for container in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
+            if containers.blocked(container):
+                yield pod["metadata"]["uid"], container["name"]
 
 
 def stages(pod: Object) -> bool:

@@ -13,6 +13,7 @@ from llama_operator.config import Config
 from llama_operator.kube import errors
 from llama_operator.reconcile import ahead, status
 from llama_operator.reconcile.blame import blame
+from llama_operator.reconcile.blockades import Blockades
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
@@ -45,6 +46,7 @@ class Reconciler:
         resizer: Resizer,
         progresses: Questions[Progress],
         facts: Questions[Facts],
+        blockades: Blockades,
         collector: Collector,
         reporter: Reporter,
         now: Callable[[], datetime] = _now,
@@ -56,6 +58,7 @@ class Reconciler:
         self._resizer = resizer
         self._progresses = progresses
         self._facts = facts
+        self._blockades = blockades
         self._collector = collector
         self._reporter = reporter
         self._now = now
@@ -74,13 +77,15 @@ class Reconciler:
             self._resizer.forget(key)
             self._progresses.forget(key)
             self._facts.forget(key)
+            self._blockades.forget(key)
             return await self._collector.look(key, None, seen)
 
         try:
             model = parse(seen.model)
             ours = [child for child in seen.children if controller_uid(child) == model.uid]
             deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
-            cause, judge_again = blame(deployment, seen.pods, self._now(), self._facts.lasting(key))
+            blocked = self._blockades.look(key, seen.pods)
+            cause, judge_again = blame(deployment, seen.pods, self._now(), self._facts.lasting(key), blocked)
             desired = ahead.desired(model, self._config, ours, cause)
         except SpecError as error:
             log.warning("spec refused", model="/".join(key), why=str(error))

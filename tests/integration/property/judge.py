@@ -65,7 +65,7 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     pods = [pod for pod in view.pods if _label(pod) == name]
     try:
         deployment = next((child for child in mine if child["kind"] == "Deployment"), {})
-        cause, _ = blame(deployment, pods, datetime.now(UTC), {})
+        cause, _ = blame(deployment, pods, datetime.now(UTC), {}, {})
         desired = ahead.desired(parse(model), CONFIG, mine, cause)
     except SpecError as error:  # then the children stay as they are
         yield from _wrong_status(model, mine, pods, Failure("Invalid", str(error)))

@@ -61,7 +61,7 @@ class Rollouts(Cluster):
 
     def plan(self) -> Plan:
         observed = list(self.objects.values())
-        cause, _ = blame(self.deployment(), [pod.seen() for pod in self.pods], NOW, {})
+        cause, _ = blame(self.deployment(), [pod.seen() for pod in self.pods], NOW, {}, {})
         return plan(ahead.desired(self.model(), self.config, observed, cause), observed)
 
     def reconcile(self) -> Plan:

@@ -11,6 +11,8 @@ import pytest
 from llama_operator.api.conditions import Reason
 from llama_operator.api.sidecar import Facts
 from llama_operator.reconcile.blame import LOADING, PATIENCE, Complaints, blame
+from llama_operator.reconcile.blockades import Blockades
+from llama_operator.reconcile.pods import blocked
 from llama_operator.reconcile.respondents import MOST, complains
 from tests.unit.reconcile.cases_rollback import NEW, OLD_POD, trial
 from tests.unit.reconcile.objects import (
@@ -37,7 +39,7 @@ Object = dict[str, Any]
 VERSION: dict[str, Any] = {"version": template_hash(**NEW), "name": "tiny-new"}
 START = datetime(2026, 11, 24, 2, 0, 20, tzinfo=UTC)
 """When the stager ended and llama-server was started."""
-SOON, LATE = START + timedelta(seconds=1), START + PATIENCE
+SOON = START + timedelta(seconds=1)
 
 
 def server(state: Object, last: Object | None = None, restarts: int = 0, **more: Any) -> Object:
@@ -70,11 +72,11 @@ def overdue() -> Object:
 
 
 def blamed(
-    *pods: Object, at: datetime = SOON, complaints: Complaints | None = None, **status: Any
+    *pods: Object, at: datetime = SOON, complaints: Complaints | None = None, lasting: float = 0, **status: Any
 ) -> tuple[Reason | None, float | None]:
     seen = trial(*pods, **status)
     deployment = next(child for child in seen.children if child["kind"] == "Deployment")
-    cause, again = blame(deployment, seen.pods, at, complaints or {})
+    cause, again = blame(deployment, seen.pods, at, complaints or {}, dict.fromkeys(blocked(seen.pods), lasting))
     return cause.reason if cause else None, again
 
 
@@ -99,29 +101,51 @@ def test_at_once(found: Object, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "reason", "since"),
+    ("found", "reason"),
     [
-        (server(waiting("ImagePullBackOff")), "ImagePullFailed", LATE),
-        (server(waiting("CreateContainerConfigError", "secret not found")), "ContainerConfigInvalid", LATE),
+        (server(waiting("ImagePullBackOff")), "ImagePullFailed"),
+        (server(waiting("CreateContainerConfigError", "secret not found")), "ContainerConfigInvalid"),
         (
             server(waiting("CrashLoopBackOff"), terminated(128, "no such command", "StartError"), 9),
             "ContainerConfigInvalid",
-            LATE,
         ),
-        (
-            stager(container("stage", waiting("CreateContainerConfigError"))),
-            "ContainerConfigInvalid",
-            LATE - timedelta(seconds=20),
-        ),
-        (stager(of_a_file("example.com/model:1")), "ImagePullFailed", LATE - timedelta(seconds=20)),
-        (server(running(), ready=NEVER_READY), "Unresponsive", START + LOADING),
+        (stager(container("stage", waiting("CreateContainerConfigError"))), "ContainerConfigInvalid"),
+        (stager(of_a_file("example.com/model:1")), "ImagePullFailed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_after_a_time(found: Object, reason: str, since: datetime) -> None:
+def test_what_cannot_be_started_for_a_time(found: Object, reason: str) -> None:
+    """However long the pod has been there: before its first error an image may have been fetched for minutes."""
+    late = START + timedelta(hours=1)
+    assert blamed(OLD_POD, found, at=late) == (None, ENOUGH)
+    assert blamed(OLD_POD, found, at=late, lasting=ENOUGH - 1) == (None, 1.0)
+    assert blamed(OLD_POD, found, at=SOON, lasting=ENOUGH) == (reason, None)
+
+
+def test_since_when_it_cannot_be_started() -> None:
+    now = 100.0
+    blockades, key = Blockades(lambda: now), ("default", "tiny")
+    missing, working = server(waiting("ErrImagePull")), up()
+    assert blockades.look(key, [working]) == {}
+    now = 700.0
+    assert blockades.look(key, [missing]) == {("uid-tiny-new", "llama-server"): 0}
+    now = 730.0
+    again = server(waiting("ImagePullBackOff"))
+    assert blockades.look(key, [again]) == {("uid-tiny-new", "llama-server"): 30}
+    assert blockades.look(("default", "other"), [again]) == {("uid-tiny-new", "llama-server"): 0}
+    staged = stager(of_a_file("example.com/model:1"))
+    assert blockades.look(key, [staged]) == {("uid-tiny-new", "stage"): 0}, "another container of it"
+    assert blockades.look(key, [again]) == {("uid-tiny-new", "llama-server"): 0}, "it could be meanwhile"
+    now = 740.0
+    blockades.forget(key)
+    assert blockades.look(key, [again]) == {("uid-tiny-new", "llama-server"): 0}
+
+
+def test_a_start_that_never_ends() -> None:
+    found, since = server(running(), ready=NEVER_READY), START + LOADING
     assert blamed(OLD_POD, found) == (None, (since - SOON).total_seconds())
     assert blamed(OLD_POD, found, at=since - timedelta(seconds=1)) == (None, 1.0)
-    assert blamed(OLD_POD, found, at=since) == (reason, None)
+    assert blamed(OLD_POD, found, at=since) == ("Unresponsive", None)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +166,7 @@ def test_after_a_time(found: Object, reason: str, since: datetime) -> None:
 )
 def test_never(found: Object) -> None:
     at = START + timedelta(days=1)
-    assert blamed(OLD_POD, found, at=at)[0] is None
+    assert blamed(OLD_POD, found, at=at, lasting=ENOUGH)[0] is None
 
 
 def test_a_third_run_may_still_answer() -> None:
@@ -166,7 +190,7 @@ def test_what_older_pods_suffer_too_is_not_the_versions_fault() -> None:
 def test_without_a_trial_nobody_is_blamed() -> None:
     seen = observed([ended()], **NEW)
     deployment = next(child for child in seen.children if child["kind"] == "Deployment")
-    assert blame(deployment, seen.pods, SOON, {}) == (None, None)
+    assert blame(deployment, seen.pods, SOON, {}, {}) == (None, None)
 
 
 def up(name: str = "tiny-new", **more: Any) -> Object:
@@ -182,7 +206,7 @@ def complaining(*names: str, seconds: float = ENOUGH) -> Complaints:
 def test_one_that_completes_no_request() -> None:
     seen = trial(OLD_POD, up())
     deployment = next(child for child in seen.children if child["kind"] == "Deployment")
-    cause, again = blame(deployment, seen.pods, SOON, complaining("tiny-new"))
+    cause, again = blame(deployment, seen.pods, SOON, complaining("tiny-new"), {})
     assert cause is not None
     assert again is None
     assert cause.reason == Reason.NO_COMPLETION

@@ -13,6 +13,7 @@ from llama_operator.config import Config
 from llama_operator.constants import KIND
 from llama_operator.kube import kinds
 from llama_operator.kube.transport import Answer, Request
+from llama_operator.reconcile.blockades import Blockades
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
@@ -73,6 +74,7 @@ class World:
             ),
             progresses=Questions(ask=self._ask, pause=after_progress, wake=lambda key: None, clock=lambda: self.now),
             facts=Questions(ask=self._ask_facts, pause=after_facts, wake=lambda key: None, clock=lambda: self.now),
+            blockades=Blockades(lambda: self.now),
             collector=Collector(
                 config=config, cache=self.cache, client=client, clock=lambda: self.now, now=lambda: 1e9
             ),
