@@ -59,9 +59,9 @@ def desired(
     `observed`: its present ones; `cause`: why pods of the present template fail for good (`blame`). Raises `SpecError`.
     """
     children, wanted, deployment = build(model, config), record.of(model, config), _deployment(observed)
-    before = rollback.still(rollback.standing(deployment), wanted)
+    before = rollback.standing(deployment)
     failed = rollback.failed(before.serves, cause.reason, cause.message) if cause and before.serves else None
-    old = held(model, observed, rollback.stays(before, wanted, failed))
+    old = held(model, observed, rollback.stays(rollback.still(before, wanted), wanted, failed))
     stager, done = job.stage_job(model, config), stager_of(model, observed)
     waits = old is not None and not (done and jobs.complete(done))
     standing = rollback.after(before, wanted, answers=rollback.answers(deployment), cause=failed, waits=waits)

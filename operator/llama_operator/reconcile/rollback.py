@@ -14,7 +14,8 @@ and after a rollback which version failed (F), in the words of its pods, which a
     L    -     W                    (whatever they do)             W on trial, L stays (is forgotten, if W is L)
     L    -     W, held (`ahead`)    S fails for good               L's template, until the files of W are there
     -    F     F                    (whatever they do)             nothing: rolled back, until the spec is another
-    -    F     W                    as without F                   as without F
+    -    F     W                    answers, or starts anew        W on trial, L = S: it has answered before F
+    -    F     W, held (`ahead`)    as without F                   as without F
 
 "Answers" means that no pod of another version is left, and at least one is available. That is not asked of more than
 one, for an autoscaler may add pods faster than nodes; and a version that has answered is not rolled back later, for
@@ -94,6 +95,7 @@ def after(
     before: Standing, wanted: Spec, *, answers: bool, cause: Failed | None = None, waits: bool = False
 ) -> Standing:
     """The next line of the table. `cause`: why S fails for good; `waits`: the spec's files are not there yet."""
+    returned = before.failed is not None
     before = still(before, wanted)
     if before.failed:
         return before
@@ -106,7 +108,7 @@ def after(
         return before
     if wanted == before.serves:
         return Standing(before.fallback, failed=fails) if fails else before
-    last = before.fallback or (before.serves if answers else None)
+    last = before.fallback or (before.serves if answers or returned else None)
     return Standing(wanted, last if last != wanted and record.written(wanted) else None)
 
 

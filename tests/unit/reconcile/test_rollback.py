@@ -55,6 +55,7 @@ WHY = rollback.failed(B, "ServerCrashed", "E bad flag")
         (Standing(A, None, WHY), B, True, None, False, Standing(A, None, WHY)),
         (Standing(A, None, WHY), B, False, None, False, Standing(A, None, WHY)),
         (Standing(A, None, WHY), C, True, None, False, Standing(C, A)),
+        (Standing(A, None, WHY), C, False, None, False, Standing(C, A)),
         (Standing(A, None, WHY), C, True, None, True, Standing(A)),
         (Standing(A, None, WHY), A, True, None, False, Standing(A)),
     ],
@@ -134,6 +135,26 @@ def test_another_version_is_tried_and_the_cause_forgotten() -> None:
     cluster.spec["engine"] = good("c")
     cluster.settle()
     assert cluster.standing() == Standing(cluster.asked())
+
+
+@pytest.mark.parametrize("spec", IN_PLACE.values(), ids=IN_PLACE)
+def test_a_correction_while_the_last_version_starts_anew_has_a_net(spec: Object) -> None:
+    """Nobody answers at that moment; that it has answered is known all the same."""
+    cluster = rollouts(good("a"), **spec)
+    old = cluster.serves()
+    cluster.spec["engine"] = bad("b")
+    while cluster.standing().failed is None:
+        cluster.reconcile()
+        if cluster.standing().failed is None:
+            cluster.roll()
+            cluster.run()
+    cluster.roll()
+    assert cluster.answering() == 0
+    cluster.spec["engine"] = bad("c")
+    cluster.settle()
+    standing = cluster.standing()
+    assert (standing.serves, cluster.answering()) == (old, 1)
+    assert standing.failed is not None
 
 
 def test_who_takes_the_mark_away_has_the_same_version_tried_again() -> None:
