@@ -76,6 +76,27 @@ def desired(
     return [*children, stager] if staged_ahead(model, standing, old) else children
 
 
+def kept(model: LlamaModel, config: Config, observed: Sequence[Object], cause: Finding | None = None) -> list[Object]:
+    """All children of a model whose spec `desired` has refused: made from what its pods are made from, which are still
+    put back, scaled and rolled back, and the Job that stages. Empty if nothing is known that could be built again."""
+    deployment = _deployment(observed)
+    before = rollback.standing(deployment)
+    if before.serves is None:
+        return []
+    failed = rollback.failed(before.serves, cause.reason, cause.message) if cause else None
+    answers = rollback.answers(deployment)
+    standing = before if before.failed else rollback.after(before, before.serves, answers=answers, cause=failed)
+    old = standing.serves or before.serves
+    try:
+        children = build(record.put(model, old), config)
+    except SpecError:
+        return []
+    children = _with_template(model, old, children, children, observed)
+    if standing != Standing(old):
+        children = [_remembering(model, child, standing) for child in children]
+    return [*children, *_jobs(observed)]
+
+
 def staged_ahead(model: LlamaModel, standing: Standing, old: Spec | None) -> bool:
     """Whether a Job is to stage the spec's sources; `old` is what is `held` meanwhile."""
     if model.spec.storage is None or standing.failed:

@@ -82,15 +82,21 @@ class Reconciler:
 
         try:
             model = parse(seen.model)
-            ours = [child for child in seen.children if controller_uid(child) == model.uid]
-            deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
-            blocked = self._blockades.look(key, seen.pods)
-            cause, judge_again = blame(deployment, seen.pods, self._now(), self._facts.lasting(key), blocked)
+        except SpecError as error:
+            await self._reporter.report(seen.model, _invalid(key, error))
+            return None
+        ours = [child for child in seen.children if controller_uid(child) == model.uid]
+        deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
+        blocked = self._blockades.look(key, seen.pods)
+        cause, judge_again = blame(deployment, seen.pods, self._now(), self._facts.lasting(key), blocked)
+        invalid = None
+        try:
             desired = ahead.desired(model, self._config, ours, cause)
         except SpecError as error:
-            log.warning("spec refused", model="/".join(key), why=str(error))
-            await self._reporter.report(seen.model, Failure(Reason.INVALID, str(error)))
-            return None
+            invalid, desired = _invalid(key, error), ahead.kept(model, self._config, ours, cause)
+            if not desired:
+                await self._reporter.report(seen.model, invalid)
+                return None
 
         try:
             outcome = await self._executor.execute(seen.model, plan(desired, seen.children), seen.children)
@@ -109,9 +115,14 @@ class Reconciler:
         progress, stager_again = self._progresses.look(key, stagers)
         told, server_again = self._facts.look(key, servers)
         await self._reporter.report(
-            seen.model, outcome.failure, evidence, next(iter(progress.values()), None), told, refused
+            seen.model, invalid or outcome.failure, evidence, next(iter(progress.values()), None), told, refused
         )
         collect_again = await self._collector.look(key, model, after)
         asked_again = (inquire_again, resize_again, stager_again, server_again)
         pauses = (outcome.again, judge_again, *asked_again, collect_again)
         return min((again for again in pauses if again is not None), default=None)
+
+
+def _invalid(key: Key, error: SpecError) -> Failure:
+    log.warning("spec refused", model="/".join(key), why=str(error))
+    return Failure(Reason.INVALID, str(error))

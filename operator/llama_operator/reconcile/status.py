@@ -286,7 +286,6 @@ def _addresses(seen: _Seen) -> dict[str, str]:
     """Below the path where the servers answer now."""
     if seen.model is None:
         return {}
-    shape = seen.held or (seen.standing.serves if seen.standing.failed else None)
-    answers = served.put(seen.model, shape) if shape else seen.model
+    answers = seen.asked or seen.model
     outside = endpoints.ingress_url(answers) if seen.model.spec.ingress else None
     return {"url": endpoints.service_url(answers)} | ({"ingressURL": outside} if outside else {})

@@ -66,10 +66,18 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     try:
         deployment = next((child for child in mine if child["kind"] == "Deployment"), {})
         cause, _ = blame(deployment, pods, datetime.now(UTC), {}, {})
-        desired = ahead.desired(parse(model), CONFIG, mine, cause)
+        parsed = parse(model)
     except SpecError as error:  # then the children stay as they are
         yield from _wrong_status(model, mine, pods, Failure("Invalid", str(error)))
         return
+    failure = None
+    try:
+        desired = ahead.desired(parsed, CONFIG, mine, cause)
+    except SpecError as error:
+        failure, desired = Failure("Invalid", str(error)), ahead.kept(parsed, CONFIG, mine, cause)
+        if not desired:
+            yield from _wrong_status(model, mine, pods, failure)
+            return
     by_ref = {_ref(child): child for child in view.children}
     taken = []
     for child in desired:
@@ -93,8 +101,7 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
         yield f"{_told(deployment)} has a version on trial, although its pods have had their say"
     open_ = resizes(model, Observed(mine, pods), CONFIG.server_images["cpu"])
     yield from (f"Pod {resize.pod['metadata']['name']} would be resized" for resize in open_)
-    failure = None
-    if taken:
+    if taken and not failure:
         stalled = _conditions(model).get("Stalled", {"reason": "", "message": ""})
         failure = Failure(stalled["reason"], stalled["message"])
         if failure.reason != "NameConflict" or not any(_told(child) in failure.message for child in taken):

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_operator import constants
+from llama_operator.api.types import LlamaModel, SpecError, parse
 from llama_operator.reconcile import ahead, rollback
 from llama_operator.reconcile.blame import RUNS, blame
 from llama_operator.reconcile.plan import Plan, key, plan
 from llama_operator.reconcile.rollback import Standing
 from tests.unit.reconcile import objects
 from tests.unit.reconcile.ahead_cluster import Cluster, source
+from tests.unit.resources.models import raw
 
 Object = dict[str, Any]
 
@@ -21,6 +23,8 @@ NOW = datetime(2026, 11, 24, 2, 0, 40, tzinfo=UTC)
 """Soon after the pods have started."""
 SETTLED = 30
 """Rounds after which nothing may happen any more: three pods replaced one by one, a trial, and its end."""
+REFUSED: Object = {"storage": {"cache": {"nodePath": "/not/one/of/these"}}}
+"""A part of a spec with which nothing can be built."""
 
 
 def good(name: str) -> Object:
@@ -53,16 +57,24 @@ class Pod:
 
 @dataclass
 class Rollouts(Cluster):
-    """`templates` counts how often the operator has written another pod template."""
+    """`templates` counts how often the operator has written another pod template. `refused`: the spec has a mistake."""
 
     pods: list[Pod] = field(default_factory=list)
     made: int = 0
     templates: int = 0
+    refused: bool = False
+
+    def model(self) -> LlamaModel:
+        return parse(raw(**self.spec | (REFUSED if self.refused else {})))
 
     def plan(self) -> Plan:
         observed = list(self.objects.values())
         cause, _ = blame(self.deployment(), [pod.seen() for pod in self.pods], NOW, {}, {})
-        return plan(ahead.desired(self.model(), self.config, observed, cause), observed)
+        try:
+            wanted = ahead.desired(self.model(), self.config, observed, cause)
+        except SpecError:
+            wanted = ahead.kept(self.model(), self.config, observed, cause)
+        return plan(wanted, observed)
 
     def reconcile(self) -> Plan:
         made = self.plan()

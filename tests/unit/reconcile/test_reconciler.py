@@ -83,6 +83,22 @@ class TestStatus:
         assert "spec.image" in world.ready()["message"]
         assert DEPLOYMENT in world.api.objects
 
+    async def test_while_a_spec_cannot_be_built_children_are_put_back(self, world: World) -> None:
+        await world.reconcile()
+        world.model(generation=2, accelerator={"type": "cuda"}, replicas=2)
+        world.lose(SERVICE, tell=True)
+        await world.reconcile()
+        assert SERVICE in world.api.objects
+        assert world.api.objects[DEPLOYMENT]["spec"]["replicas"] == 2
+        assert (world.ready()["reason"], world.ready()["observedGeneration"]) == ("Invalid", 2)
+        await world.reconcile()
+        assert world.api.requests == []
+
+    async def test_a_first_spec_that_cannot_be_built_makes_nothing(self, world: World) -> None:
+        world.model(generation=2, accelerator={"type": "cuda"})
+        assert await world.reconcile() is None
+        assert world.writes() == [("PATCH", f"{MODEL}/status")]
+
     async def test_removed_keys_vanish_whoever_wrote_them(self, world: World) -> None:
         world.model(generation=2, ingress={"host": "q.example.com"})
         await world.reconcile()

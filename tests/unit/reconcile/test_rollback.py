@@ -229,10 +229,50 @@ def test_the_files_that_a_rollback_needs_are_in_use() -> None:
     assert cluster.deployment()["metadata"]["annotations"][constants.FILES] == files
 
 
+@pytest.mark.parametrize("spec", [{}, *IN_PLACE.values()], ids=["beside", *IN_PLACE])
+def test_a_bad_version_is_rolled_back_also_while_the_spec_is_refused(spec: Object) -> None:
+    cluster = rollouts(good("a"), **spec)
+    old = cluster.serves()
+    cluster.spec["engine"] = bad("b")
+    cluster.reconcile()
+    cluster.spec["engine"], cluster.refused = bad("c"), True
+    cluster.settle()
+    standing = cluster.standing()
+    assert (standing.serves, cluster.answering()) == (old, 1)
+    assert standing.failed is not None
+    cluster.spec["engine"], cluster.refused = good("d"), False
+    cluster.settle()
+    assert (cluster.standing(), cluster.answering()) == (Standing(cluster.asked()), 1)
+
+
+def test_while_the_spec_is_refused_all_else_is_seen_to() -> None:
+    cluster = rollouts(good("a"))
+    template = cluster.template()
+    cluster.spec |= {"engine": good("b"), "replicas": 3, "service": {"port": 80}}
+    cluster.refused = True
+    del cluster.objects["NetworkPolicy", "tiny"]
+    cluster.settle()
+    assert (cluster.template(), cluster.answering()) == (template, 3)
+    assert cluster.objects["Service", "tiny"]["spec"]["ports"][0]["port"] == 80
+    assert ("NetworkPolicy", "tiny") in cluster.objects
+    assert cluster.plan() == Plan([], [])
+
+
+def test_a_job_that_stages_goes_on_while_the_spec_is_refused() -> None:
+    cluster = rollouts(good("a"), storage=CACHE)
+    cluster.spec["source"] = source("b")
+    cluster.reconcile()
+    (job,) = cluster.jobs()
+    cluster.refused = True
+    cluster.settle()
+    assert cluster.jobs() == [job]
+
+
 STEPS = st.one_of(
     st.tuples(st.just("engine"), st.sampled_from([good("a"), good("b"), bad("x"), bad("y")])),
     st.tuples(st.just("source"), st.sampled_from("ab")),
     st.tuples(st.just("replicas"), st.integers(1, 3)),
+    st.tuples(st.just("refused"), st.booleans()),
     st.tuples(st.sampled_from(["roll", "run", "reconcile", "round", "retry", "complete"]), st.none()),
 )
 
@@ -241,6 +281,8 @@ def play(cluster: Rollouts, name: str, value: Any) -> None:
     match name:
         case "engine" | "replicas":
             cluster.spec[name] = value
+        case "refused":
+            cluster.refused = value
         case "source":
             cluster.spec[name] = source(value)
         case "roll":
@@ -269,6 +311,8 @@ def test_in_any_order_somebody_answers_all_the_time(storage: Object | None, step
         play(cluster, name, value)
         assert cluster.answering(), f"nobody answers after {name}"
     cluster.settle()
+    cluster.refused = False
+    cluster.settle()
     for job in cluster.jobs():
         complete(job)
     cluster.settle()
@@ -289,6 +333,8 @@ def test_in_any_order_it_comes_to_rest_where_one_replaces_the_other(spec: Object
     cluster = rollouts(good("a"), **spec)
     for name, value in steps:
         play(cluster, name, value)
+    cluster.settle()
+    cluster.refused = False
     cluster.settle()
     for job in cluster.jobs():
         complete(job)
