@@ -1,10 +1,11 @@
 """What stays as it is in the cluster although the builders, who do not look there, would have it otherwise. Pure.
 
-Two things belong to somebody else as long as nobody asks for a change:
+Three things belong to somebody else as long as nobody asks for a change:
 
 - The number of replicas, where a scaler (a HorizontalPodAutoscaler, KEDA) works on the Deployment itself.
 - The image of stager and sidecar. It is the operator's own, so with every upgrade of the operator all pods of all
   models would be replaced. The new image comes with the next change of the pod template.
+- The size of a claim that somebody has enlarged (an autoresizer, a hand in need): none can be made smaller.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import copy
 from typing import Any
 
 from llama_operator import constants
-from llama_operator.resources import sidecar, staging
+from llama_operator.resources import quantity, sidecar, staging
 from llama_operator.resources.metadata import stamped
 
 Object = dict[str, Any]
@@ -23,10 +24,13 @@ SCALERS = frozenset({"kube-controller-manager", "keda", "keda-operator"})
 
 
 def carried_over(desired: Object, observed: Object) -> Object:
-    """The desired Deployment with what the observed one of the same model keeps; another kind is returned as it is."""
-    if desired["kind"] != "Deployment":
-        return desired
-    return _replicas(_images(desired, observed), observed)
+    """The desired child with what the observed one of the same model keeps."""
+    match desired["kind"]:
+        case "Deployment":
+            return _replicas(_images(desired, observed), observed)
+        case "PersistentVolumeClaim":
+            return _size(desired, observed)
+    return desired
 
 
 def _images(desired: Object, observed: Object) -> Object:
@@ -51,6 +55,14 @@ def _replicas(desired: Object, observed: Object) -> Object:
     if asked == "0" or asked != applied or not scaler(observed):
         return desired
     return {**desired, "spec": {name: value for name, value in desired["spec"].items() if name != "replicas"}}
+
+
+def _size(desired: Object, observed: Object) -> Object:
+    """With the observed size, if that is larger. Asked for a smaller one the API server refuses the claim for ever."""
+    sizes = [claim["spec"]["resources"]["requests"]["storage"] for claim in (desired, observed)]
+    if quantity.parse(sizes[0]) >= quantity.parse(sizes[1]):
+        return desired
+    return {**desired, "spec": {**desired["spec"], "resources": {"requests": {"storage": sizes[1]}}}}
 
 
 def scaler(deployment: Object) -> str | None:

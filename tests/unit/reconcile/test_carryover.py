@@ -111,3 +111,29 @@ class TestScaler:
         deployment["metadata"]["managedFields"] = [{**entry, "fieldsV1": {"f:metadata": {}}}]
         assert scaler(deployment) is None
         assert scaler(children()[0]) is None
+
+
+class TestClaim:
+    def observed(self, size: str) -> list[Object]:
+        found = children(storage={"claim": {"size": "10Gi"}})
+        next(child for child in found if child["kind"] == "PersistentVolumeClaim")["spec"]["resources"] = {
+            "requests": {"storage": size}
+        }
+        return found
+
+    def size(self, wanted: str, observed: str) -> str | None:
+        """What is written; None if nothing is."""
+        todo = plan(children(storage={"claim": {"size": wanted}}), self.observed(observed))
+        assert todo.delete == []
+        claims = [child for child in todo.apply if child["kind"] == "PersistentVolumeClaim"]
+        return str(claims[0]["spec"]["resources"]["requests"]["storage"]) if claims else None
+
+    def test_that_somebody_has_enlarged_stays_so(self) -> None:
+        """None can be made smaller: the API server would refuse it for ever."""
+        assert self.size("10Gi", "20Gi") is None
+        assert self.size("11Gi", "20Gi") == "20Gi", "the annotation is another one"
+
+    def test_grows_with_the_spec(self) -> None:
+        assert self.size("30Gi", "20Gi") == "30Gi"
+        assert self.size("10Gi", "1Gi") == "10Gi"
+        assert self.size("10Gi", "10240Mi") is None
