@@ -13,6 +13,7 @@ from llama_operator.reconcile import jobs, pods
 from llama_operator.reconcile.evidence import Evidence, Suspect, of_job, of_pod
 from llama_operator.reconcile.finding import Finding
 from llama_operator.reconcile.plan import controller_uid
+from llama_operator.resources.staging import CONTAINER_NAME as STAGE
 
 Object = dict[str, Any]
 
@@ -60,12 +61,31 @@ def _staged(model: str, job: Object | None, mine: Sequence[Object]) -> Finding:
             quotes=True,
         )
     if found.reason == Reason.STAGED:  # the Job's controller has not counted it yet
-        return pods.unstarted(model)
+        endless = _endless(mine[0])
+        return dataclasses.replace(endless, reason=Reason.STAGING) if endless else pods.unstarted(model)
     return found
 
 
+def _endless(pod: Object) -> Finding | None:
+    """A Job is complete when all containers of its pod have ended: also one that somebody has put beside the stager."""
+    if pods.staging(pod).reason != Reason.STAGED:
+        return None
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    others = [status["name"] for status in statuses if status["name"] != STAGE and "running" in status["state"]]
+    if not others:
+        return None
+    return Finding(
+        Reason.POD_BLOCKED,
+        f"every file is in place, but container {others[0]} of pod {pod['metadata']['name']}, which is not the "
+        "operator's, does not end, and so the Job does not; have it injected as an init container that goes on "
+        "(a native sidecar), or into no pod with the label app.kubernetes.io/component: stager",
+    )
+
+
 def stuck(job: Object | None, mine: Sequence[Object], claims: Sequence[Suspect], evidence: Evidence) -> Finding | None:
-    """Why the Job has no pod that runs, where somebody says so."""
+    """Why the Job has no pod that runs, or one that does not end, where somebody says so."""
+    if job and mine and not jobs.complete(job) and (found := _endless(mine[0])):
+        return found
     for suspect in suspects(job, mine, claims):
         if suspect in evidence:
             return evidence[suspect]

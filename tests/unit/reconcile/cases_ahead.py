@@ -22,6 +22,7 @@ from tests.unit.reconcile.objects import (
     container,
     observed,
     pod,
+    running,
     serving,
     stage_failed,
     staging,
@@ -63,6 +64,14 @@ def job(told: str = "", **spec: Any) -> Object:
 
 SERVER = answering(version=template_hash(**STORED))
 DONE = of_job(pod(stage=container("stage", STAGED)), "Succeeded")
+
+
+def with_proxy(built: Object) -> Object:
+    """Of a service mesh that injects an ordinary container."""
+    found = copy.deepcopy(built)
+    found["status"]["phase"] = "Running"
+    found["status"]["containerStatuses"].append(container("istio-proxy", running(), ready=True))
+    return found
 
 
 def held(*pods: Object, told: str = "", server: Object = SERVER, **seen: Any) -> Observed:
@@ -148,6 +157,20 @@ AHEAD = [
         held(DONE, told="Complete"),
         "RollingOut Staged Available Exposed Reconciling",
         NEW,
+    ),
+    Case(
+        "new source is there, and a proxy keeps the Job from ending",
+        held(with_proxy(DONE)),
+        "PodBlocked Staging Available Exposed Reconciling",
+        NEW,
+        words="every file is in place, but container istio-proxy of pod tiny-stage-x2x5k",
+    ),
+    Case(
+        "no replicas, and a proxy keeps the Job from ending",
+        none(with_proxy(DONE)),
+        "PodBlocked Staging ScaledToZero Exposed Reconciling",
+        NONE,
+        words="does not end, and so the Job does not",
     ),
     Case(
         "new source, Job gave up",
