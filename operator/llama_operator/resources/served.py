@@ -60,9 +60,11 @@ def fingerprint(served: Spec) -> str:
 
 
 def read(text: str) -> Spec | None:
-    """From an annotation; None if it is none of ours, or of a version of the API that had other members."""
+    """From an annotation; None if it is none of ours, or of a version of the API that had other members: pods made from
+    the rest would be others."""
     try:
-        spec = msgspec.json.decode(text)
-        return parse({"metadata": {"name": "", "namespace": "", "uid": ""}, "spec": spec}).spec
+        found = msgspec.json.decode(text)
+        spec = parse({"metadata": {"name": "", "namespace": "", "uid": ""}, "spec": found}).spec
     except (msgspec.DecodeError, SpecError):
         return None
+    return spec if written(spec) == text else None

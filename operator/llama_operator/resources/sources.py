@@ -35,9 +35,10 @@ def written(sources: Sources) -> str:
 def read(text: str) -> Sources | None:
     """From an annotation; None if it is none of ours, or of a version of the API that had other members."""
     try:
-        return msgspec.json.decode(text, type=Sources)
+        sources = msgspec.json.decode(text, type=Sources)
     except msgspec.DecodeError:
         return None
+    return sources if written(sources) == text else None
 
 
 def _volume(storage: Storage | None) -> tuple[str, str]:

@@ -90,6 +90,7 @@ def test_the_prefix_outlives_its_ingress() -> None:
         '{"source":{}}',
         '{"source":{"url":{"url":"http://a"}},"storage":{}}',
         '{"source":{"url":{"url":"http://a"}},"engine":{"slots":"many"}}',
+        '{"engine":{"slot":2},"source":{"url":{"url":"http://a"}}}',
     ],
 )
 def test_what_somebody_else_wrote_is_nothing(text: str) -> None:
