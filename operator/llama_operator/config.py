@@ -51,6 +51,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node_paths: tuple[str, ...] = ()
     """Folders of nodes that LlamaModels may use as a cache; none by default, for they are no business of tenants."""
     log_format: Literal["json", "text"] = "json"
+    kubernetes_service_host: str = ""
+    """Address of the API server, which Kubernetes tells each container."""
+
+    @property
+    def any_address(self) -> str:
+        """What a server listens on to be reached at its pod's address, whose family is the one that the cluster has
+        first. `::` is not for everywhere: a node may have no IPv6."""
+        return "::" if ":" in self.kubernetes_service_host else "0.0.0.0"
 
     @property
     def namespace(self) -> str:

@@ -13,7 +13,8 @@ import urllib.error
 import urllib.request
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
-API = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
+API_HOST = os.environ["KUBERNETES_SERVICE_HOST"]
+API = f"https://{f'[{API_HOST}]' if ':' in API_HOST else API_HOST}:{os.environ['KUBERNETES_SERVICE_PORT']}"
 MODELS = f"/apis/llama-operator.dev/v1alpha1/namespaces/{os.environ['MODEL_NAMESPACE']}/llamamodels"
 NAME = os.environ["MODEL_NAME"]
 SECONDS = 60

@@ -23,13 +23,14 @@ MOST_THREADS = 512
 """GGML_MAX_N_THREADS: ggml supports no more."""
 
 
-def arguments(model: LlamaModel) -> list[str]:
-    """All of them. What the user gives comes last: the last of a repeated flag wins."""
+def arguments(model: LlamaModel, listen: str = "0.0.0.0") -> list[str]:
+    """All of them; `listen`: the address to listen on. What the user gives comes last: the last of a repeated flag
+    wins."""
     engine = model.spec.engine
     args = {
         **_files(model),
         "--alias": model.name,
-        "--host": "0.0.0.0",
+        "--host": listen,
         "--port": str(SERVER_PORT),
         "--ctx-size": str(engine.context_size * engine.slots),
         "--parallel": str(engine.slots),

@@ -57,7 +57,7 @@ def _template(model: LlamaModel, config: Config) -> dict[str, Any]:
         "initContainers": [staging.container(model, config.stage_image)],
         # llama-server first: it is the one that `kubectl logs` and `kubectl exec` take.
         "containers": [
-            server.container(model, server.image(model, config)),
+            server.container(model, server.image(model, config), config.any_address),
             sidecar.container(model, config.stage_image),
         ],
         "volumes": [*volumes(model), *auth.volumes(model)],

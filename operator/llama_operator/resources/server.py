@@ -19,12 +19,12 @@ from llama_operator.resources.volumes import for_server
 CONTAINER_NAME = "llama-server"
 
 
-def container(model: LlamaModel, image: str) -> dict[str, Any]:
+def container(model: LlamaModel, image: str, listen: str = "0.0.0.0") -> dict[str, Any]:
     engine = model.spec.engine
     built: dict[str, Any] = {
         "name": CONTAINER_NAME,
         "image": image,
-        "args": [literal(word) for word in arguments(model)],
+        "args": [literal(word) for word in arguments(model, listen)],
         "ports": [{"name": "http", "containerPort": SERVER_PORT, "protocol": "TCP"}],
         "volumeMounts": [*for_server(model), *auth.for_server(model)],
         "securityContext": CONTAINER,

@@ -17,7 +17,8 @@ END_SECONDS = 1.0
 
 
 async def serve(health: Health, metrics: Callable[[], str], port: int) -> web.AppRunner:
-    """Serve on all addresses; the caller ends it with `cleanup()`. `metrics` is text in Prometheus' format."""
+    """Serve on all addresses, those of IPv6, too; the caller ends it with `cleanup()`. `metrics` is text in
+    Prometheus' format."""
 
     async def healthz(_: web.Request) -> web.Response:
         return _verdict(health.ailments(), health.leader())
@@ -32,7 +33,7 @@ async def serve(health: Health, metrics: Callable[[], str], port: int) -> web.Ap
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", exposition)])
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=END_SECONDS)
     await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", port).start()
+    await web.TCPSite(runner, None, port).start()
     return runner
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +124,14 @@ def test_the_prefix_is_the_path(path: str) -> None:
 def test_accelerators_are_limits(accelerator: Any, limits: Any) -> None:
     container = server.container(model(accelerator=accelerator, resources={"limits": {"cpu": "1"}}), "image")
     assert container["resources"] == {"limits": limits}
+
+
+def test_it_listens_where_pods_have_their_addresses() -> None:
+    for host, listens in (("10.96.0.1", "0.0.0.0"), ("fd00::1", "::")):
+        config = msgspec.structs.replace(CONFIG, kubernetes_service_host=host)
+        deployment = next(child for child in build(model(), config) if child["kind"] == "Deployment")
+        args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert args[args.index("--host") + 1] == listens
 
 
 def image(config: Config, **spec: Any) -> str:

@@ -43,6 +43,11 @@ def test_everything_can_be_set() -> None:
     assert config.log_format == "text"
 
 
+@pytest.mark.parametrize(("host", "listens"), [("", "0.0.0.0"), ("10.96.0.1", "0.0.0.0"), ("fd00:10:96::1", "::")])
+def test_servers_listen_on_addresses_of_the_family_that_the_cluster_has(host: str, listens: str) -> None:
+    assert read({**STAGE, "KUBERNETES_SERVICE_HOST": host}).any_address == listens
+
+
 def test_empty_variables_count_as_absent() -> None:
     config = read({**STAGE, "SERVER_IMAGE_CUDA": "", "WORKERS": " ", "WATCH_NAMESPACES": ""})
     assert config.server_images == {}

@@ -4,6 +4,7 @@ import socket
 from collections.abc import AsyncIterator
 
 import httpx
+import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -44,6 +45,12 @@ async def test_who_stands_by_says_so(world: World, client: httpx.AsyncClient) ->
     for path in ("/healthz", "/readyz"):
         answer = await client.get(path)
         assert (answer.status_code, answer.text) == (200, "ok, standing by")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+async def test_the_kubelet_may_have_ipv6_alone(client: httpx.AsyncClient) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"http://[::1]:{client.base_url.port}/healthz")).text == "ok"
 
 
 async def test_no_connection_is_kept_open(client: httpx.AsyncClient) -> None:
