@@ -123,6 +123,11 @@ class Proxy:
             self._sight[plural] = sight
             self._changed.notify_all()
 
+    def watched(self) -> set[str]:
+        """Paths that are being watched."""
+        with self._lock:
+            return set(self._watches.values())
+
     def cut(self, plural: str = "") -> list[str]:
         """Break the watches of this kind, or all; they may come again at once. Returns their paths."""
         with self._lock:

@@ -61,10 +61,15 @@ def test_a_deletion_that_is_lost_in_a_410_is_healed(
         place.model(FULL)
         eventually(place.complete)
         operator.settle()
+        services = place.service.rpartition("/")[0]
+
+        def watched() -> None:
+            assert services in proxy.watched()
+
+        eventually(watched)  # else it is none of those that are broken
         proxy.blind()
         place.server("DELETE", place.service)
         proxy.see()
-        services = place.service.rpartition("/")[0]
 
         def gone() -> None:
             assert services in proxy.told_gone
