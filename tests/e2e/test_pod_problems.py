@@ -204,7 +204,7 @@ def test_a_quota_that_refuses_the_pods(crowded: str, witness: Witness, files_in_
     ready = model.condition("Ready")
     assert (ready["status"], ready["reason"]) == ("False", "PodsRefused")
     assert "exceeded quota: none" in ready["message"]
-    assert "raise the ResourceQuota, or lower spec.replicas" in ready["message"]
+    assert "raise the ResourceQuota, or ask for less of what it counts" in ready["message"]
     warned(model, "PodsRefused")
 
 

@@ -18,8 +18,12 @@ _VOLUME = re.compile(
 )
 
 _SCHEDULING: Table = (
-    (r'persistentvolumeclaim "([^"]*)" not found', r"create the PersistentVolumeClaim \1, or correct spec.source"),
-    (r"is being deleted", "wait until the claim is gone and made again, or name another in spec.source"),
+    (
+        r'persistentvolumeclaim "([^"]*)" not found',
+        r"create the PersistentVolumeClaim \1, or correct the claimName in spec.source or spec.storage.cache (that of "
+        "spec.storage.claim, NAME-model, is made by the operator: see Ready)",
+    ),
+    (r"is being deleted", "wait until the claim is gone and made again, or name another"),
     (
         r"non-existent",
         "its PersistentVolume has been deleted: delete the claim, so that a new one is made or you make one",
@@ -61,8 +65,13 @@ _REFUSAL: Table = (
         r'cannot patch resource "pods/resize"',
         "grant the operator what its chart grants it (`patch` of pods/resize), or set memory in spec.resources",
     ),
+    (r'cannot \w+ resource "', "grant the operator what its chart grants it"),
     (r"without support for resize", "upgrade the node to Kubernetes 1.33, or set memory in spec.resources"),
-    (r"exceeded quota", "raise the ResourceQuota, or lower spec.replicas or spec.resources"),
+    (
+        r"exceeded quota",
+        "raise the ResourceQuota, or ask for less of what it counts: lower spec.replicas, spec.resources or "
+        "spec.storage, or set spec.rollout.surge to Never, which needs no pod more while a version is replaced",
+    ),
     (r"failed quota", "set in spec.resources what the ResourceQuota wants every pod to set"),
     (
         r"violates PodSecurity",
@@ -74,6 +83,11 @@ _REFUSAL: Table = (
     (r"PriorityClass", "create the PriorityClass, or correct spec.pod.priorityClassName"),
     (r"being terminated", "the namespace is being deleted, and this model with it"),
     (r"LimitRange|(?:maximum|minimum) (?:cpu|memory)", "change spec.resources to what the LimitRange allows"),
+    (
+        r"only dynamically provisioned pvc can be resized",
+        "set allowVolumeExpansion on its StorageClass, if the provisioner can do it, or give spec.storage.claim.size "
+        "back its former value",
+    ),
     (r"admission webhook", "ask who runs that admission webhook what it wants changed"),
 )
 
@@ -104,6 +118,10 @@ _EVENT: Table = (
     (
         r"references non-existent secret key: (\S+)",
         r"add the key \1 to the Secret, or correct spec.auth.apiKeySecretRef",
+    ),
+    (
+        r"hostPath type check failed: (\S+) is not a directory",
+        r"make the folder \1 on the pod's node, with mode 0777 (see nodePaths in the chart's values)",
     ),
     (
         r"FailedAttachVolume|FailedMount|FailedMapVolume",

@@ -10,7 +10,7 @@ from llama_operator import constants
 from llama_operator.api.conditions import Reason
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import NO_VERSION, Client
-from llama_operator.reconcile import clearing, guard, imagevolumes
+from llama_operator.reconcile import advice, clearing, guard, imagevolumes
 from llama_operator.reconcile.damper import Damper
 from llama_operator.reconcile.evidence import Evidence
 from llama_operator.reconcile.keys import Keys
@@ -24,7 +24,8 @@ from llama_operator.runtime.logs import Log
 Object = dict[str, Any]
 
 RECHECK_SECONDS = 60.0
-"""After which a name that was taken is looked up again: nobody tells us when a foreign object goes."""
+"""After which a name that was taken is looked up again, and what was forbidden is tried: nobody tells us when a foreign
+object goes, or that a quota or a right is another one."""
 LEFTOVER_SECONDS = 5.0
 """After which we look again whether a leftover has gone. Usually a watch tells us earlier."""
 
@@ -61,6 +62,7 @@ class Executor:
         what is worth another attempt, also if the model is not what it was.
         """
         key, uid = (model["metadata"]["namespace"], model["metadata"]["name"]), model["metadata"]["uid"]
+        self._refusals.begin(key, model["metadata"].get("generation", 0))
         ours = {ref_of(obj): obj for obj in observed if controller_uid(obj) == uid}
         creates = any(ref_of(child) not in ours for child in plan.apply)
         if creates:
@@ -126,7 +128,9 @@ class Executor:
         try:
             answer = await self._applied(key, child, seen)
         except _NoImageVolumes:
-            failure = Failure(Reason.IMAGE_VOLUME_UNSUPPORTED, f"the API server drops them; {imagevolumes.ADVICE}")
+            failure = Failure(
+                Reason.IMAGE_VOLUME_UNSUPPORTED, f"the API server drops image volumes; {imagevolumes.ADVICE}"
+            )
             log.warning("image volumes dropped", model="/".join(key), kind=ref[0], name=ref[1])
             return self._refusals.remember(key, ref, request, failure, self._refusal_seconds)
         except errors.Rejected as error:
@@ -207,10 +211,17 @@ class Executor:
             errors.Forbidden: Reason.FORBIDDEN,
         }
         failure = Failure(reasons.get(type(error), Reason.API_ERROR), f"{ref[0]} {ref[1]}: {error.message}")
+        seconds = self._refusal_seconds
+        if isinstance(error, errors.Forbidden):
+            failure = Failure(
+                failure.reason,
+                f"{failure.message}; {advice.on_refusal(error.message)} (it is tried again every minute)",
+            )
+            seconds = min(seconds, RECHECK_SECONDS)
         if imagevolumes.unknown(error.message):
             failure = Failure(Reason.IMAGE_VOLUME_UNSUPPORTED, f"{error.message}; {imagevolumes.ADVICE}")
         log.warning("refused", model="/".join(key), kind=ref[0], name=ref[1], why=str(error))
-        return self._refusals.remember(key, ref, request, failure, self._refusal_seconds)
+        return self._refusals.remember(key, ref, request, failure, seconds)
 
     async def _look_again(self, child: Object, seen: Object) -> None:
         """After a conflict: if the object that the cache shows is not there any more, the cache must not show it."""

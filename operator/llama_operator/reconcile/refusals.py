@@ -1,6 +1,6 @@
 """Requests that the API server has refused: the same request would get the same answer, so it is not repeated at once.
 
-"The same" is told by a fingerprint of the request: a new spec makes a new one, and is tried immediately.
+"The same" is told by a fingerprint of the request. With a new spec all is tried again: somebody has seen to something.
 """
 
 from __future__ import annotations
@@ -35,6 +35,13 @@ class Refusals:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._refusals: dict[Key, dict[Ref, _Refusal]] = {}
+        self._generations: dict[Key, int] = {}
+
+    def begin(self, key: Key, generation: int) -> None:
+        """Forget what was refused to another generation of the spec."""
+        if self._generations.get(key) != generation:
+            self.forget(key)
+            self._generations[key] = generation
 
     def remember(self, key: Key, ref: Ref, request: str, failure: Failure, seconds: float) -> Outcome:
         self._refusals.setdefault(key, {})[ref] = _Refusal(request, failure, self._clock() + seconds)
@@ -50,3 +57,4 @@ class Refusals:
 
     def forget(self, key: Key) -> None:
         self._refusals.pop(key, None)
+        self._generations.pop(key, None)

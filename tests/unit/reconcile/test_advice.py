@@ -18,6 +18,7 @@ SCHEDULING = [
     ("0/2 nodes are available: 2 node(s) had volume node affinity conflict", "can be reached from other nodes only"),
     ("0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind", "make a PersistentVolume"),
     ('persistentvolumeclaim "a" bound to non-existent persistentvolume "b"', "PersistentVolume has been deleted"),
+    ('persistentvolumeclaim "shared" not found', "spec.storage.cache"),
     ("no nodes available to schedule pods", "add a node to the cluster"),
     ("Scheduling is blocked due to non-empty scheduling gates", "scheduling gates"),
     ("words of a plugin that we do not know", "change spec.pod or spec.resources"),
@@ -45,6 +46,16 @@ REFUSALS = [
         "the namespace is being deleted",
     ),
     ('pods "a" is forbidden: maximum memory usage per Container is 1Gi, but limit is 8Gi', "LimitRange"),
+    (
+        'persistentvolumeclaims "a-model" is forbidden: only dynamically provisioned pvc can be resized and the '
+        "storageclass that provisions the pvc must support resize",
+        "allowVolumeExpansion",
+    ),
+    (
+        'services is forbidden: User "system:serviceaccount:a:b" cannot create resource "services" in API group "" in '
+        'the namespace "c"',
+        "grant the operator what its chart grants it",
+    ),
     ('admission webhook "policy.example.com" denied the request: no', "who runs that admission webhook"),
     ("something else", "change what these words are about"),
 ]

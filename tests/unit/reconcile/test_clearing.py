@@ -12,6 +12,7 @@ from llama_operator.constants import APPLIED_HASH
 from llama_operator.kube import errors
 from llama_operator.kube.transport import Answer, Request
 from llama_operator.reconcile import clearing
+from llama_operator.reconcile.executor import RECHECK_SECONDS
 from tests.unit.kube.fake_api import FakeAPI, Object, status
 from tests.unit.reconcile.world import DEPLOYMENT, KEY, REFUSAL_SECONDS, SERVICE, World
 
@@ -123,7 +124,7 @@ async def test_a_rule_of_the_cluster_clears_nothing(world: World, quarrel: Quarr
     """Only what is invalid may be so because of others."""
     seen = copy.deepcopy(quarrel.edit())
     quarrel.first = lambda number, way: status(403, "Forbidden", "exceeded quota")
-    assert await world.reconcile() == REFUSAL_SECONDS
+    assert await world.reconcile() == RECHECK_SECONDS
     assert quarrel.writes == [APPLY]
     assert world.api.objects[DEPLOYMENT] == seen
 

@@ -166,6 +166,18 @@ SAID: list[tuple[str, Suspect, list[Object], Reason, str]] = [
         f"pod {NAME} is not set up: FailedMount: {NFS}; see that the driver of the volume runs",
     ),
     (
+        "folder that the node does not have",
+        POD,
+        [
+            event(
+                "FailedMount",
+                'MountVolume.SetUp failed for volume "m" : hostPath type check failed: /srv/models is not a directory',
+            )
+        ],
+        Reason.POD_BLOCKED,
+        "make the folder /srv/models on the pod's node, with mode 0777",
+    ),
+    (
         "event of the new kind, that we do not know",
         POD,
         [event("Novelty", "this is new", eventTime="2026-11-24T02:00:00.123456Z")],

@@ -8,6 +8,7 @@ from llama_operator.constants import KIND
 from llama_operator.kube import errors
 from llama_operator.kube.transport import Answer, Request
 from llama_operator.reconcile import damper
+from llama_operator.reconcile.executor import RECHECK_SECONDS
 from llama_operator.reconcile.reconciler import PATIENCE
 from tests.unit.kube.fake_api import status
 from tests.unit.reconcile.world import (
@@ -120,7 +121,7 @@ class TestRefusals:
         self, world: World, code: int, reason: str, told: str
     ) -> None:
         world.refuse(DEPLOYMENT, code, reason, 'Deployment.apps "qwen" is invalid: spec.template: no')
-        assert await world.reconcile() == REFUSAL_SECONDS
+        assert await world.reconcile() == (RECHECK_SECONDS if code == 403 else REFUSAL_SECONDS)
         stalled = world.stalled()
         assert stalled is not None
         assert (stalled["reason"], world.ready()["reason"]) == (told, told)
@@ -145,11 +146,32 @@ class TestRefusals:
         assert DEPLOYMENT in world.api.objects
         assert world.stalled() is None
 
+    async def test_end_when_the_spec_changes_somewhere_else(self, world: World) -> None:
+        """Who has made room writes something, and waits: not for the same child's fingerprint to be another."""
+        world.refuse(SERVICE, 422, "Invalid", "no")
+        await world.reconcile()
+        world.api.answer = lambda _: None
+        world.model(generation=2, replicas=2)
+        assert await world.reconcile() is None
+        assert SERVICE in world.api.objects
+
     async def test_end_after_a_while(self, world: World) -> None:
-        world.refuse(DEPLOYMENT, 403, "Forbidden", "exceeded quota")
+        world.refuse(DEPLOYMENT, 422, "Invalid", "no")
         await world.reconcile()
         world.api.answer = lambda _: None
         world.now += REFUSAL_SECONDS
+        assert await world.reconcile() is None
+        assert world.stalled() is None
+
+    async def test_of_rights_and_quotas_end_after_a_minute(self, world: World) -> None:
+        world.refuse(DEPLOYMENT, 403, "Forbidden", "exceeded quota: few")
+        assert await world.reconcile() == RECHECK_SECONDS
+        stalled = world.stalled()
+        assert stalled is not None
+        assert "exceeded quota: few; raise the ResourceQuota" in stalled["message"]
+        assert stalled["message"].endswith("(it is tried again every minute)")
+        world.api.answer = lambda _: None
+        world.now += RECHECK_SECONDS
         assert await world.reconcile() is None
         assert world.stalled() is None
 
@@ -166,9 +188,9 @@ class TestRefusals:
         await world.reconcile()
         world.refuse(INGRESS, 403, "Forbidden", "ingresses is forbidden", method="DELETE")
         world.model(generation=3)
-        assert await world.reconcile() == REFUSAL_SECONDS
+        assert await world.reconcile() == RECHECK_SECONDS
         assert world.ready()["reason"] == "Forbidden"
-        assert await world.reconcile() == REFUSAL_SECONDS
+        assert await world.reconcile() == RECHECK_SECONDS
         assert world.api.requests == []
 
 
