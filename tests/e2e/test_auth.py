@@ -78,6 +78,30 @@ def test_a_secret_that_was_deleted_is_made_again(new_model: Make, files_in_clust
     model.ready(timeout=180)  # the kubelet tries again within two minutes
 
 
+def test_a_key_that_is_made_again_holds_for_all_servers(new_model: Make, files_in_cluster: FileServer) -> None:
+    """The first server goes on with a key that nobody can read any more, the second misses it."""
+    model = new_model("lost-for-one")
+    spec = {"source": files_in_cluster.source(), "ingress": host(model), "auth": {"generate": True}}
+    model.apply(**spec)
+    url = model.ready()["ingressURL"]
+    before = generated(model)
+    answers(url, before, 200)
+    old = {pod["metadata"]["uid"] for pod in model.pods()}
+    model.witness.delete("Secret", "lost-for-one-api-key", model.namespace)
+    model.apply(**spec, replicas=2)
+
+    def replaced() -> None:
+        pods = model.pods()
+        assert len(pods) == 2
+        assert not old & {pod["metadata"]["uid"] for pod in pods}
+        assert generated(model) != before
+
+    eventually(replaced, timeout=240)  # the kubelet looks for the Secret again within two minutes
+    model.ready(timeout=180)
+    answers(url, generated(model), 200)
+    assert [status(url, generated(model)) for _ in range(12)] == [200] * 12
+
+
 def test_an_empty_key_opens_no_server(new_model: Make, files_in_cluster: FileServer) -> None:
     server = files_in_cluster
     server.witness.secret("no-keys", server.namespace, {"keys": "# none yet\n"})

@@ -194,9 +194,17 @@ class Client:
         page = await self._send("list", EVENT, "GET", EVENT.path(namespace), params=params)
         return page.get("items") or []
 
-    async def create(self, kind: Kind, obj: Object) -> None:
+    async def create(self, kind: Kind, obj: Object, *, dry_run: bool = False) -> None:
         """Make it; a conflict if there is one of its name."""
-        await self._send("create", kind, "POST", kind.path(obj["metadata"]["namespace"]), headers=_JSON, body=obj)
+        await self._send(
+            "create",
+            kind,
+            "POST",
+            kind.path(obj["metadata"]["namespace"]),
+            params={"dryRun": "All"} if dry_run else {},
+            headers=_JSON,
+            body=obj,
+        )
 
     async def _send(
         self,

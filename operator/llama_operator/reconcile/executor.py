@@ -10,7 +10,7 @@ from llama_operator import constants
 from llama_operator.api.conditions import Reason
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import NO_VERSION, Client
-from llama_operator.reconcile import advice, clearing, guard, imagevolumes
+from llama_operator.reconcile import advice, clearing, guard, imagevolumes, pods, stagers, workload
 from llama_operator.reconcile.damper import Damper
 from llama_operator.reconcile.evidence import Evidence
 from llama_operator.reconcile.keys import Keys
@@ -90,7 +90,15 @@ class Executor:
         """Make the Secret among the children again, if the pods miss it."""
         for child in children:
             if child["kind"] == "Secret":
-                await self._keys.restore(key, model, child, evidence)
+                await self._keys.restore(key, child, evidence, self._holders(key, model))
+
+    def _holders(self, key: Key, model: Object) -> Object | None:
+        """The model's Deployment, if pods of its template have mounted their Secrets."""
+        seen, uid = self._cache.snapshot(key), model["metadata"]["uid"]
+        ours = (child for child in seen.children if controller_uid(child) == uid)
+        deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
+        servers = workload.current_pods([pod for pod in seen.pods if stagers.is_server(pod)], deployment)
+        return deployment if any(_set_up(pod) for pod in servers) else None
 
     async def _make(self, key: Key, model: Object, secret: Object) -> Outcome:
         ref, request = ref_of(secret), secret["metadata"]["annotations"][constants.APPLIED_HASH]
@@ -232,6 +240,11 @@ class Executor:
             live = None
         if live is None or live["metadata"]["uid"] != meta["uid"]:
             self._cache.absent(kind.kind, meta["namespace"], meta["name"])
+
+
+def _set_up(pod: Object) -> bool:
+    """The kubelet has mounted its volumes, and made its network (a condition since Kubernetes 1.29)."""
+    return bool(pods.condition(pod, "PodReadyToStartContainers").get("status") == "True")
 
 
 def _bound(child: Object, seen: Object | None) -> Object:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from llama_operator.kube import errors
 from llama_operator.kube.client import Client
-from llama_operator.kube.kinds import SECRET
+from llama_operator.kube.kinds import BY_NAME, SECRET
 from llama_operator.reconcile.evidence import Evidence
 from llama_operator.resources.auth import KEY
 from llama_operator.runtime.cache import Key
@@ -26,6 +26,9 @@ YOUNG_SECONDS = 10.0
 """A Secret that a model of this age finds may be that of the model before it, which is about to be collected."""
 AGAIN_SECONDS = 60.0
 """Between two attempts to make a Secret that pods miss. The kubelet tries again within two minutes."""
+
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
+DEPLOYMENT = BY_NAME["Deployment"]
 
 log = Log(__name__)
 
@@ -59,28 +62,52 @@ class Keys:
         uid = model["metadata"]["uid"]
         if self._there.get(key) == uid:
             return True
+        if not await self._generate(key, secret) and self._age(model) < YOUNG_SECONDS:
+            return False
+        self._there[key] = uid
+        return True
+
+    async def restore(self, key: Key, secret: Object, evidence: Evidence, holders: Object | None) -> None:
+        """Make it again if pods miss it. That it cannot be made is no news: what the pods say is in the status.
+
+        `holders`: the Deployment, if pods of it go on with the key of before. They are replaced then, by the same
+        annotation as of `kubectl rollout restart`: otherwise each of two keys would be refused by some of the servers.
+        That comes first, so it is not forgotten. Raises `errors.Conflict` if the Deployment is another one by now.
+        """
+        tried = self._tried.get(key)
+        if not missed(secret["metadata"]["name"], evidence) or (tried and self._clock() - tried < AGAIN_SECONDS):
+            return
+        try:
+            if holders and await self._lacks(secret):
+                since = datetime.fromtimestamp(self._now(), UTC).isoformat()
+                template = {"metadata": {"annotations": {RESTARTED: since}}}
+                await self._client.patch(DEPLOYMENT, holders, {"spec": {"template": template}})
+                log.warning("servers are replaced", model="/".join(key), why="the API key is made again")
+            self._tried[key] = self._clock()
+            await self._generate(key, secret)
+        except errors.Conflict:
+            raise
+        except errors.APIError as error:
+            self._tried[key] = self._clock()
+            log.warning("API key not made again", model="/".join(key), error=str(error))
+
+    async def _lacks(self, secret: Object) -> bool:
+        """Whether there is none: the kubelet's words may be older than one that has been made since."""
+        try:
+            await self._client.create(SECRET, secret, dry_run=True)
+        except errors.Conflict:
+            return False
+        return True
+
+    async def _generate(self, key: Key, secret: Object) -> bool:
+        """Whether it was made with a new key; else there is one."""
         try:
             # 256 bits, as hexadecimal digits: no client, header or shell takes them for anything else.
             await self._client.create(SECRET, {**secret, "stringData": {KEY: secrets.token_hex(32)}})
         except errors.Conflict:
-            if self._age(model) < YOUNG_SECONDS:
-                return False
-        else:
-            log.info("generated an API key", model="/".join(key), name=secret["metadata"]["name"], why="absent")
-        self._there[key] = uid
+            return False
+        log.info("generated an API key", model="/".join(key), name=secret["metadata"]["name"], why="absent")
         return True
-
-    async def restore(self, key: Key, model: Object, secret: Object, evidence: Evidence) -> None:
-        """Make it again if pods miss it. That it cannot be made is no news: what the pods say is in the status."""
-        tried = self._tried.get(key)
-        if not missed(secret["metadata"]["name"], evidence) or (tried and self._clock() - tried < AGAIN_SECONDS):
-            return
-        self._tried[key] = self._clock()
-        self._there.pop(key, None)
-        try:
-            await self.make(key, model, secret)
-        except errors.APIError as error:
-            log.warning("API key not made again", model="/".join(key), error=str(error))
 
     def _age(self, model: Object) -> float:
         return self._now() - datetime.fromisoformat(model["metadata"]["creationTimestamp"]).timestamp()

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from llama_operator.kube import kinds
+from llama_operator.kube import errors, kinds
 from llama_operator.kube.transport import Answer, Request
 from llama_operator.reconcile.keys import AGAIN_SECONDS
-from tests.unit.kube.fake_api import reply
-from tests.unit.reconcile.objects import pod
+from tests.unit.kube.fake_api import reply, status
+from tests.unit.reconcile.objects import answering, pod
 from tests.unit.reconcile.world import DEPLOYMENT, EVENTS, LABELS, SECRETS, World
 
 POST = ("POST", SECRETS)
@@ -97,33 +97,96 @@ async def test_a_model_that_everybody_may_ask_has_none_until_it_asks_for_one(wor
     assert POST in world.api.requests
 
 
-async def test_it_is_made_again_when_pods_miss_it(world: World) -> None:
-    """Nobody watches Secrets; the kubelet says that it is gone."""
-    await world.reconcile()
+def seen(world: World, name: str, *, set_up: bool) -> None:
+    """A pod of the Deployment's template, that misses the Secret or has mounted one."""
     template = world.api.objects[DEPLOYMENT]["spec"]["template"]
-    waiting = pod()
-    waiting["metadata"] |= {"namespace": "team", "name": "p", "labels": LABELS, "uid": "p", "resourceVersion": "1"}
-    waiting["metadata"]["annotations"] = template["metadata"]["annotations"]
-    waiting["status"] = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
-    world.cache.observe("Pod", waiting)
+    found = answering() if set_up else pod()
+    found["metadata"] |= {"namespace": "team", "name": name, "labels": LABELS, "uid": name, "resourceVersion": "1"}
+    found["metadata"]["annotations"] = template["metadata"]["annotations"]
+    if set_up:
+        found["status"]["conditions"].append({"type": "PodReadyToStartContainers", "status": "True"})
+    else:
+        found["status"] = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+    world.cache.observe("Pod", found)
+
+
+def missing(world: World, *, exists: bool = False) -> None:
+    """The kubelet says that it is gone; `exists`: somebody has made it meanwhile."""
     note = 'MountVolume.SetUp failed for volume "secret-api-keys" : secret "qwen-api-key" not found'
     event = {"type": "Warning", "reason": "FailedMount", "note": note, "metadata": {}}
 
     def answer(request: Request) -> Answer | None:
         if (request.method, request.path) == ("GET", EVENTS):
             return reply({"items": [event]})
+        if exists and (request.method, request.path) == POST:
+            return status(409, "AlreadyExists", "there is one")
         return None
 
     world.api.answer = answer
+
+
+async def test_it_is_made_again_when_pods_miss_it(world: World) -> None:
+    """Nobody watches Secrets; the kubelet says that it is gone."""
+    await world.reconcile()
+    seen(world, "p", set_up=False)
+    missing(world)
     posts = 0
     for _ in range(4):
         await world.reconcile()
         posts += world.api.requests.count(POST)
         world.now += 5
     assert posts == 1, "not for each of the kubelet's attempts"
+    assert ("PATCH", DEPLOYMENT) not in world.api.requests
     world.now += AGAIN_SECONDS
     await world.reconcile()
     assert POST in world.api.requests
+
+
+def restarted(world: World) -> bool:
+    annotations = world.api.objects[DEPLOYMENT]["spec"]["template"]["metadata"]["annotations"]
+    return "kubectl.kubernetes.io/restartedAt" in annotations
+
+
+async def test_servers_with_the_key_of_before_are_replaced(world: World) -> None:
+    """One Service must not lead to servers of which each refuses what the other wants."""
+    await world.reconcile()
+    seen(world, "old", set_up=True)
+    seen(world, "p", set_up=False)
+    missing(world)
+    await world.reconcile()
+    world.now += 5  # events are asked for
+    await world.reconcile()
+    assert world.api.requests.count(POST) == 2, "it is tried whether there is one"
+    assert restarted(world)
+
+
+async def test_a_restart_that_was_a_conflict_comes_again(world: World) -> None:
+    await world.reconcile()
+    seen(world, "old", set_up=True)
+    seen(world, "p", set_up=False)
+    missing(world)
+    await world.reconcile()
+    world.now += 5
+    world.api.put(DEPLOYMENT, world.api.objects[DEPLOYMENT])  # the watch has not told
+    with pytest.raises(errors.Conflict):
+        await world.reconcile()
+    assert len(made(world)) == 1, "the dry run"
+    world.cache.observe("Deployment", world.api.objects[DEPLOYMENT])
+    await world.reconcile()
+    assert restarted(world)
+    assert POST in world.api.requests
+
+
+async def test_one_that_is_there_by_now_replaces_nobody(world: World) -> None:
+    await world.reconcile()
+    seen(world, "old", set_up=True)
+    seen(world, "p", set_up=False)
+    missing(world, exists=True)
+    await world.reconcile()
+    world.now += 5
+    await world.reconcile()
+    assert POST in world.api.requests
+    assert not restarted(world)
 
 
 def test_secrets_are_not_watched() -> None:
