@@ -15,6 +15,7 @@ from llama_operator.api.conditions import Reason
 from llama_operator.api.types import LlamaModel
 from llama_operator.reconcile import advice, pods
 from llama_operator.reconcile.finding import Finding
+from llama_operator.resources import quantity
 from llama_operator.resources.server import CONTAINER_NAME as SERVER
 
 Object = dict[str, Any]
@@ -57,7 +58,7 @@ def due(asked: LlamaModel | None, shipped: str | None, current: Sequence[Object]
 def short(
     asked: LlamaModel | None, current: Sequence[Object], servers: Sequence[Object], refused: Mapping[str, str]
 ) -> Finding | None:
-    """A pod whose node, or whose cluster, does not give it what its llama-server will take.
+    """A pod that its node, or its cluster, does not give what its llama-server will take, or does not let have it.
 
     `servers`: pods of older versions, too: as long as one holds memory beside the new pod, waiting is no news.
     `refused`: what the API server says to a resize, by uid of the pod.
@@ -74,6 +75,14 @@ def _short(pod: Object, refusal: str | None, alone: bool) -> Finding | None:
     name, memory = pod["metadata"]["name"], pods.staging(pod).memory
     if memory is None:
         return None
+    limit = _server(pod).get("limits", {}).get("memory")
+    if limit is not None and quantity.parse(limit) < memory["total"]:
+        return Finding(
+            Reason.MEMORY_NOT_GRANTED,
+            f"llama-server in pod {name} may use {limit} of memory, by a limit that is not the spec's (mostly a "
+            f"LimitRange's default), and is predicted to take {_request(memory)}: it will be killed when it does. Set "
+            "spec.resources.limits.memory, lower spec.engine.contextSize or slots, or spec.engine.promptCache",
+        )
     much, pending = _request(memory), pods.condition(pod, "PodResizePending")
     lacks = f"pod {name} has no claim to the {much} of memory that llama-server is predicted to take: "
     choose = f"set spec.resources.requests.memory to {much}, and a node that has it is chosen"
@@ -105,11 +114,17 @@ def _left_open(asked: LlamaModel) -> bool:
 
 def _unnamed(pod: Object) -> bool:
     """Whether its llama-server asks for no memory. A LimitRange or a webhook may have made it, or somebody has."""
+    given = _server(pod)
+    return bool(given) and "memory" not in {**given["requests"], **given["limits"]}
+
+
+def _server(pod: Object) -> dict[str, Object]:
+    """Requests and limits of its llama-server; empty if it has none."""
     for container in pod.get("spec", {}).get("containers", []):
         if container["name"] == SERVER:
             given = container.get("resources", {})
-            return "memory" not in {**(given.get("requests") or {}), **(given.get("limits") or {})}
-    return False
+            return {name: given.get(name) or {} for name in ("requests", "limits")}
+    return {}
 
 
 def _known(asked: LlamaModel, shipped: str | None, memory: Object) -> bool:

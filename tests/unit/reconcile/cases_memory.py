@@ -75,6 +75,18 @@ MEMORY_CASES = [
         words=f"does not manage the resize (Error: {ABORTED})",
     ),
     Case(
+        "a LimitRange has given it less than it takes",
+        observed([up({"limits": {"memory": "40Mi"}, "requests": {"memory": "20Mi"}})]),
+        DEGRADED,
+        words="may use 40Mi of memory, by a limit that is not the spec's (mostly a LimitRange's default), and is "
+        "predicted to take 5121Mi",
+    ),
+    Case(
+        "somebody has given it what it takes",
+        observed([up({"limits": {"memory": "5121Mi"}})]),
+        "Ready Staged Available Exposed",
+    ),
+    Case(
         "its node is about to resize it",
         observed([up(None, condition("PodResizeInProgress", True))]),
         "Ready Staged Available Exposed",
