@@ -231,7 +231,7 @@ def test_bill_of_materials(demo: Container) -> None:
 def test_what_the_image_says_of_itself(demo: Container) -> None:
     config = json.loads(docker("image", "inspect", demo.image))[0]["Config"]
     assert config["User"] == "65532:65532"
-    assert config["Entrypoint"] == ["/usr/bin/tini", "--", "/app/llama-server"]
+    assert config["Entrypoint"] == ["/usr/bin/tini", "-s", "--", "/app/llama-server"]
     assert config["ExposedPorts"] == {"8000/tcp": {}}
     labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
     assert labels["licenses"] == "MIT"

@@ -42,6 +42,8 @@ _NAMED = re.compile(r'(?:pulling|unpack) image "([^"]+)"')
 _RPC = re.compile(r"rpc error: code = \w+ desc = ")
 _USAGE = "\n\nusage:\n"
 """What llama-server prints after a complaint about a flag (common/arg.cpp): all that the flag takes."""
+_NOISE = re.compile(r"^warn: LLAMA_ARG_\w+ environment variable is set, but will be overwritten|^\[\w+ +tini ")
+"""What the server image's defaults give, and its init process, in each log."""
 _TAIL = 500
 """Characters of a container's last words: with the advice after them, they fit into the note of an Event."""
 
@@ -95,8 +97,15 @@ def sidecar_failure(terminated: Object, pod: str) -> Finding:
 
 
 def last_words(terminated: Object) -> str:
-    """The end of the log, or of what was said before the usage of a flag, as `: …`, where there is one."""
-    tail = str(terminated.get("message", "")).partition(_USAGE)[0].strip()[-_TAIL:]
+    """The end of the log, or of what was said before the usage of a flag, as `: …`, where there is one.
+
+    In one line, for kubectl shows but the first one of several in a column; from a beginning of a line on.
+    """
+    said = str(terminated.get("message", "")).partition(_USAGE)[0].splitlines()
+    lines = [line.strip() for line in said if line.strip() and not _NOISE.search(line)]
+    while len(lines) > 1 and len(" | ".join(lines)) > _TAIL:
+        del lines[0]
+    tail = " | ".join(lines)[-_TAIL:]
     return f": {tail}" if tail else ""
 
 

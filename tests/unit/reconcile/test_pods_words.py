@@ -41,6 +41,21 @@ def test_what_is_tried_again_and_again_is_told_in_the_same_words(one: Object, an
     assert pods.serving(one, [], {}) == pods.serving(another, [], {})
 
 
+def test_last_words_are_one_line_without_what_each_log_has() -> None:
+    """kubectl shows but the first of several lines in a column."""
+    log = (
+        "[WARN  tini (7)] Tini is not running as PID 1 and isn't registered as a child subreaper.\n"
+        "warn: LLAMA_ARG_HOST environment variable is set, but will be overwritten by command line argument --host\n"
+        'error while handling argument "--temp": stof\n'
+    )
+    assert containers.last_words({"message": log}) == ': error while handling argument "--temp": stof'
+    assert containers.last_words({"message": f"{'x' * 450}\nE cannot map\n\nE failed to load: {'y' * 40}"}) == (
+        f": E cannot map | E failed to load: {'y' * 40}"
+    )
+    assert containers.last_words({"message": "z" * 900}) == f": {'z' * 500}"
+    assert containers.last_words({}) == ""
+
+
 def test_what_a_flag_takes_is_not_told_instead_of_the_complaint() -> None:
     complaint, usage = 'error while handling argument "--x": no such file', "y" * 900
     words = containers.last_words({"message": f"{complaint}\n\nusage:\n{usage}\n\nto show complete usage, run with -h"})
