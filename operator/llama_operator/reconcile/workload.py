@@ -83,6 +83,13 @@ def _together(current: list[Object], found: list[Finding]) -> Finding:
 
 
 def _no_pod(model: str, deployment: Object, every: list[Object]) -> Finding:
+    if deployment.get("spec", {}).get("paused"):
+        name = deployment["metadata"]["name"]
+        return Finding(
+            Reason.STAGING,
+            f"somebody has paused Deployment {name}, so it gets no pods of the newest version; have it go on: "
+            f"`kubectl rollout resume deployment {name}`",
+        )
     names = sorted(str(pod["metadata"]["name"]) for pod in every if not pods.failed(pod))
     if names and deployment.get("spec", {}).get("strategy", {}).get("type") == "Recreate":
         return Finding(

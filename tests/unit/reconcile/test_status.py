@@ -96,6 +96,16 @@ def test_last_transition_time_moves_only_when_the_status_flips() -> None:
             assert c["lastTransitionTime"] == (NOW if stayed else SOON), (before.name, after.name, type_)
 
 
+def test_a_rollout_that_somebody_has_paused() -> None:
+    """Nothing is wrong with pods, and none is coming: only the Deployment says so."""
+    seen = observed([answering(name="tiny-old", version="old")], status={"updatedReplicas": 0})
+    deployment = next(child for child in seen.children if child["kind"] == "Deployment")
+    deployment["spec"]["paused"] = True
+    ready = by_type(compute(raw(), seen, None, NOW))["Ready"]
+    assert ready["status"] == "False"
+    assert "`kubectl rollout resume deployment tiny`" in ready["message"]
+
+
 def test_numbers_and_addresses() -> None:
     status = judge(next(c for c in CASES if c.name == "Ingress taken up"))
     assert {key: value for key, value in status.items() if key != "conditions"} == {
