@@ -60,5 +60,6 @@ def _pending(obj: Object) -> Finding:
     return Finding(
         Reason.INGRESS_PENDING,
         f"no controller has taken up Ingress {name}, whose class is {class_name}; see that `kubectl get ingressclass` "
-        "lists it and that its controller runs, or change spec.ingress.className",
+        "lists it, that its controller runs, and that it writes addresses into the status of Ingresses, or change "
+        "spec.ingress.className",
     )

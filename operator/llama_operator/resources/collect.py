@@ -21,7 +21,8 @@ DEADLINE_SECONDS = 600
 """Ends a Job whose list is older than `api.staging.MARGIN_SECONDS`, also one that waited for its node: if the
 operator's clock is ahead, links that were staged after the list was made would look unused. The cluster measures this
 by its own clock; the collector could not tell, for `as_of` is of the wrong one. What is left, the next Job takes."""
-DONE_SECONDS = 3600
+DONE_SECONDS = 300
+"""A Job that is done keeps its pod so long, and the pod a claim that somebody wants to delete."""
 ANYWHERE = Pod()
 
 _ARGUMENT = 60_000
