@@ -83,7 +83,9 @@ def _together(current: list[Object], found: list[Finding]) -> Finding:
 
 
 def _no_pod(model: str, deployment: Object, every: list[Object]) -> Finding:
-    if deployment.get("spec", {}).get("paused"):
+    if not deployment:
+        return Finding(Reason.STAGING, "there is no Deployment yet that could have pods; if it stays, Ready says why")
+    if deployment["spec"].get("paused"):
         name = deployment["metadata"]["name"]
         return Finding(
             Reason.STAGING,

@@ -96,6 +96,11 @@ def test_last_transition_time_moves_only_when_the_status_flips() -> None:
             assert c["lastTransitionTime"] == (NOW if stayed else SOON), (before.name, after.name, type_)
 
 
+def test_where_nothing_could_be_made_nobody_is_sent_to_look_at_pods() -> None:
+    staged = by_type(compute(raw(), Observed(), Failure(Reason.INVALID, "no image"), NOW))["Staged"]
+    assert staged["message"] == "there is no Deployment yet that could have pods; if it stays, Ready says why"
+
+
 def test_a_rollout_that_somebody_has_paused() -> None:
     """Nothing is wrong with pods, and none is coming: only the Deployment says so."""
     seen = observed([answering(name="tiny-old", version="old")], status={"updatedReplicas": 0})
