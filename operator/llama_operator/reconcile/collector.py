@@ -138,7 +138,11 @@ class Collector:
         for volume in use.links.keys() | now.keys():
             used, before = now.get(volume, set()), use.links.get(volume, set())
             links[volume] = used | (before & mine)
-            if (gone := before - links[volume]) and caches.deletes(use.model):
+            gone = before - links[volume]
+            if gone and volume in self._volumes:  # there may be something to collect now, so it is not in vain
+                state = self._volumes[volume]
+                state.pause, state.free_at = PAUSE_SECONDS, min(state.free_at, self._clock() + PAUSE_SECONDS)
+            if gone and caches.deletes(use.model):
                 self._want(volume, _Want(_Cause.RELEASE, use.model))
                 self._state(volume).released |= gone
         use.links = {volume: some for volume, some in links.items() if some}

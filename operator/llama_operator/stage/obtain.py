@@ -102,11 +102,11 @@ def _download(http: httpx.Client, target: Remote, link: Path, key: str, store: S
             try:
                 header = _check(part, target)
             except Failure as failure:
-                if part.responses <= 1:
+                if part.responses <= 1 or part.again:
                     part.reject(failure)
                     raise
                 context.log(f"{failure.message}; it came in pieces, so once more in one piece")
-                part.discard()
+                part.discard(failure)
                 continue
             room.settle(path)
             if not target.sha256:

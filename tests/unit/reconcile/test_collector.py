@@ -150,6 +150,25 @@ class TestPressure:
         await world.look("a")
         assert world.jobs == []
 
+    @pytest.mark.parametrize("cache", [SHARED, DELETE])
+    async def test_is_met_soon_once_somebody_has_made_room(self, world: World, cache: Object) -> None:
+        """As the message asks for; the pauses of the attempts in vain count no more."""
+        world.model("old", "big", cache)
+        world.model("new", "one", cache)
+        await world.look("old")
+        for hour in range(4):
+            for minute in range(0, 60, 5):
+                world.pod("new-1", "new", "one", **failed("QuotaExceeded", f"2026-11-24T0{hour}:{minute:02}:00Z"))
+                await world.look("new")
+                world.now += 300
+        before = len(world.jobs)
+        world.gone(KIND, "old")
+        await world.look("old")
+        world.now += PAUSE_SECONDS
+        world.pod("new-1", "new", "one", **failed("QuotaExceeded", "2026-11-24T09:00:00Z"))
+        await world.look("new")
+        assert len(world.jobs) == before + 1
+
     async def test_is_met_once_for_each_failure_and_less_and_less(self, world: World) -> None:
         world.model("a", "one", SHARED)
         world.pod("a-1", "a", "one", **failed("DiskFull", "2026-11-24T03:00:00Z"))

@@ -64,6 +64,7 @@ class Served:
     headers: dict[str, str] = field(default_factory=dict)
     faults: deque[Fault] = field(default_factory=deque)
     always: Fault | None = None
+    ignores_if_range: bool = False
 
 
 @dataclass
@@ -141,7 +142,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _file(self, served: Served, fault: Fault) -> None:
         start, headers = 0, {"ETag": served.etag} if served.etag else {}
-        if served.ranges and "Range" in self.headers and self.headers.get("If-Range", served.etag) == served.etag:
+        same = served.ignores_if_range or self.headers.get("If-Range", served.etag) == served.etag
+        if served.ranges and "Range" in self.headers and same:
             start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
             headers["Content-Range"] = f"bytes {start}-{len(served.data) - 1}/{len(served.data)}"
         headers |= {"Content-Length": str(len(served.data) - start)} if served.length else {"Connection": "close"}

@@ -6,6 +6,7 @@ import pytest
 
 from llama_operator.stage.context import Policy
 from llama_operator.stage.failures import Failure, Reason
+from llama_operator.stage.transfer import rejection
 from tests.gguf_files import gguf_file
 from tests.unit.stage.support import MIB, Fault, Server, Stager, sha256
 
@@ -121,6 +122,38 @@ def test_without_a_length_the_structure_decides(stager: Stager, server: Server) 
     assert stager.url(server.url("/m.gguf")).bytes == len(MODEL)
 
 
+def test_a_server_that_ignores_if_range_does_not_mix_two_files(stager: Stager, server: Server) -> None:
+    """It has no ETag either; that the file is another one its time of change tells."""
+    served = server.add("/m.gguf", MODEL, etag="", headers={"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"})
+    served.ignores_if_range = True
+    served.faults.append(Fault(cut=3 * MIB))
+
+    def replaced(_: float) -> None:
+        served.data, served.headers = OTHER, {"Last-Modified": "Tue, 02 Jan 2024 00:00:00 GMT"}
+
+    stager.sleep = replaced
+    assert stager.url(server.url("/m.gguf")).sha256 == sha256(OTHER)
+
+
+@pytest.mark.parametrize("etag", ['"v1"', ""])
+def test_a_wrong_file_on_a_line_that_breaks_is_brought_twice_and_no_more(
+    stager: Stager, server: Server, etag: str
+) -> None:
+    """Both come in pieces, so neither is one piece; the verdict is the file's all the same."""
+    served = server.add("/m.gguf", OTHER, etag=etag, headers={"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"})
+    served.ignores_if_range = True
+    served.always = Fault(cut=3 * MIB)
+    failure = refused(stager, server, sha256(MODEL))
+    assert failure.reason is Reason.DIGEST_MISMATCH
+    assert server.sent <= 2 * len(OTHER)
+
+
+@pytest.mark.parametrize("said", ["aws-chunked", "", "identity", "aws-chunked, identity"])
+def test_what_an_uploader_said_of_his_own_request_is_no_encoding(stager: Stager, server: Server, said: str) -> None:
+    server.add("/m.gguf", MODEL, headers={"Content-Encoding": said})
+    assert stager.url(server.url("/m.gguf")).sha256 == sha256(MODEL)
+
+
 def test_a_cut_that_nothing_but_the_structure_shows_is_truncated(stager: Stager, server: Server) -> None:
     server.add("/m.gguf", MODEL, length=False).always = Fault(cut=2 * MIB)
     assert refused(stager, server).reason is Reason.TRUNCATED
@@ -133,6 +166,15 @@ def test_a_wrong_digest_names_both_and_leaves_nothing(stager: Stager, server: Se
     assert sha256(MODEL) in failure.message
     assert sha256(OTHER) in failure.message
     assert stager.parts() == []
+
+
+def test_the_next_version_judges_anew(stager: Stager, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this one cannot read, the next one may."""
+    server.add("/m.gguf", OTHER)
+    for _ in range(3):
+        refused(stager, server, sha256(MODEL))
+    monkeypatch.setattr(rejection, "__version__", "next")
+    assert "downloaded twice" not in refused(stager, server, sha256(MODEL)).message
 
 
 def test_a_wrong_file_is_downloaded_twice_and_then_no_more(stager: Stager, server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from llama_operator.stage.files import write_note
 from llama_operator.stage.transfer import partial
 from llama_operator.stage.transfer.chunks import Claim
 from llama_operator.stage.transfer.partial import Note, Partial
+from tests import polling
 from tests.unit.stage.support import sha256
 
 CHUNK = 1000
@@ -44,6 +46,45 @@ def test_bytes_behind_a_gap_are_kept(tmp_path: Path) -> None:
         assert gaps(part)[:3] == [Claim(700, 1000), Claim(2000, 3000), Claim(3010, 4000)]
         part.write(700, memoryview(DATA)[700:1000])
         assert part.hexdigest() == sha256(DATA[:2000])
+
+
+@pytest.mark.parametrize("last", ["fdatasync", "fsync"])
+def test_after_a_flush_that_failed_only_what_was_flushed_before_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """The kernel drops what it could not write, and shows it all the same, until it needs the memory."""
+    path, good = tmp_path / "x.part", [True]
+
+    def full(fd: int) -> None:
+        if not good[0] and os.path.samestat(os.fstat(fd), path.stat()):  # a note is another file
+            raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, last, full)
+    with Partial(path, CONTEXT) as part:
+        part.start_over(Note("source", '"v1"', len(DATA)))
+        part.write(0, memoryview(DATA)[:CHUNK])
+        polling.eventually(lambda: _synced(part, CHUNK))
+        good[0] = False
+        with pytest.raises(OSError, match="no space left"):
+            _bring_the_rest(part)
+    assert part.note is not None
+    sure = part.note.synced
+    assert CHUNK <= sure < len(DATA)
+    monkeypatch.setattr(os, last, lambda fd: None)
+    with Partial(path, CONTEXT) as part:
+        part.resume()
+        assert part.present == sure
+
+
+def _bring_the_rest(part: Partial) -> None:
+    for start in range(CHUNK, len(DATA), CHUNK):
+        part.write(start, memoryview(DATA)[start : start + CHUNK])
+    part.finish()
+
+
+def _synced(part: Partial, upto: int) -> None:
+    assert part.note is not None
+    assert part.note.synced == upto
 
 
 def test_after_a_reboot_only_the_flushed_beginning_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ class Store:
             folder.mkdir(exist_ok=True)
             path = next((p for p in sorted(folder.glob("[!.]*")) if _marked(p)), None)
             if path:
-                part.discard()
+                part.drop()
             else:
                 path = folder / safe_name(name)
                 part.path.rename(path)

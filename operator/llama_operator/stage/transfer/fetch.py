@@ -18,7 +18,7 @@ from llama_operator.stage.transfer.receive import Receiver
 from llama_operator.stage.transfer.rejection import strong
 from llama_operator.stage.transfer.remote import Remote, judge
 from llama_operator.stage.transfer.retry import persist
-from llama_operator.stage.transfer.source import Extent, Source, extent, same_etag, validator
+from llama_operator.stage.transfer.source import Extent, Source, encoded, extent, same_file, validator
 from llama_operator.stage.transfer.team import Team
 
 
@@ -107,7 +107,7 @@ class Fetch:
 
     def _accept(self, response: httpx.Response, claim: Claim) -> tuple[Claim, int | None]:
         """Get the partial ready for the body; returns what it belongs to, and its length."""
-        if response.headers.get("Content-Encoding", "identity") != "identity":
+        if encoded(response):
             raise Failure(Reason.SOURCE_ERROR, f"{self._where} compresses the file although asked not to")
         found = extent(response)
         if response.status_code != 200:
@@ -146,8 +146,8 @@ class Fetch:
         self._begin()
 
     def _same_file(self, note: Note, response: httpx.Response) -> bool:
-        """From another address than before (with a digest to judge the result) ETags tell nothing."""
-        return note.source != self._key or same_etag(response, note.validator)
+        """From another address than before (with a digest to judge the result) validators tell nothing."""
+        return note.source != self._key or same_file(response, note.validator)
 
     def _check_size(self, total: int | None) -> None:
         expected = self._remote.size

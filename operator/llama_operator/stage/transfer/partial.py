@@ -6,7 +6,8 @@
 
 Writers write anywhere; the digest follows the bytes that are there without a gap, read back from the page cache. A new
 process trusts only what cannot have been lost: all that the map says while the machine is the same and up (the page
-cache survives a killed process), else the beginning that had been flushed.
+cache survives a killed process), else the beginning that had been flushed. A flush that fails takes the rest from the
+map: the kernel may have dropped what it could not write, and the page cache would not show it (fsync(2)).
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Partial:
         self._digest = Digest(self._fd, path, lambda: self.offset)
         self._flush = Flush(self._fd, context.policy.sync_bytes, self.changed)
         self._noting = threading.Lock()
+        self._flushing = threading.Lock()
+        """One flush at a time: of two that go on together, a failure is told to one alone."""
         self._followers = (
             Follower("digest", self._hash_some, self.fail),
             Follower("flush", self._flush_some, self.fail),
@@ -97,6 +100,11 @@ class Partial:
     @property
     def total(self) -> int | None:
         return self.note.total if self.note else None
+
+    @property
+    def again(self) -> bool:
+        """Whether an earlier download was discarded: this one is the last."""
+        return self.note is not None and self.note.whole
 
     @property
     def complete(self) -> bool:
@@ -166,6 +174,7 @@ class Partial:
             self._flush.keep_up(self.check)
             written = os.pwrite(self._fd, data, offset)
             with self.changed:
+                self.check()  # what has been taken from the map must not come back
                 # The bytes first, then the number that says so: a kill in between loses some, and invents none.
                 number = self._chunks.add(offset, written)
                 self._map.put(number, self._chunks.here[number])
@@ -196,17 +205,36 @@ class Partial:
         upto = self.offset // step * step
         if note is None or not self._flush.due():
             return False
-        self._flush.run()
-        with self._noting:
-            if self.note is note and upto > note.synced:
-                self._remember(msgspec.structs.replace(note, synced=upto))
+        with self._flushing:
+            self.check()
+            try:
+                self._flush.run()
+            except OSError as error:
+                self._distrust(error)
+                raise
+            with self._noting:
+                if self.note is note and upto > note.synced:
+                    self._remember(msgspec.structs.replace(note, synced=upto))
         return True
 
     def finish(self) -> None:
         """All bytes are here: flush them."""
         if os.fstat(self._fd).st_size != self.offset:
             raise Failure(Reason.STAGING_FAILED, f"another pod writes to {self.path}: the volume's locks do not hold")
-        os.fsync(self._fd)
+        with self._flushing:
+            self.check()
+            try:
+                os.fsync(self._fd)
+            except OSError as error:
+                self._distrust(error)
+                raise
+
+    def _distrust(self, error: OSError) -> None:
+        """Of what is here only the beginning that was flushed before is sure to be on the disk."""
+        self.fail(error)
+        with self.changed:
+            chunks, rest = divmod(self.note.synced if self.note else 0, self._size)
+            self._map.reset([self._size] * chunks + [rest])
 
     def protect(self) -> None:
         """Against writers. Only once it has its final name: a `.part` must stay writable for the next process."""
@@ -239,21 +267,22 @@ class Partial:
             path.unlink(missing_ok=True)
         self._rejections.forget()
 
-    def discard(self) -> None:
+    def discard(self, failure: Failure) -> None:
         """Perhaps its pieces do not fit together: the next download is to come as a whole, and if that brings the same
         bytes, they fitted."""
-        self._reject(Failure(Reason.SOURCE_ERROR, "its pieces do not fit together"))
-        self._drop()
+        self._reject(failure)
+        self.drop()
         write_note(self._note_path, Note(source="", validator="", total=None, whole=True))
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """It is of no use any more."""
         for path in (self.path, self._map_path, self._note_path):
             path.unlink(missing_ok=True)
 
     def reject(self, failure: Failure) -> None:
         """The whole file is bad: drop it, and remember so."""
         self._reject(failure)
-        self._drop()
+        self.drop()
 
     def _reject(self, failure: Failure) -> None:
         note = self.note

@@ -14,6 +14,7 @@ from llama_operator.stage.failures import Failure, Reason, Transient
 from llama_operator.stage.gguf import header as gguf
 from llama_operator.stage.text import redact
 from llama_operator.stage.transfer.remote import NO_ANSWER, Remote, judge, stream
+from llama_operator.stage.transfer.source import encoded
 
 FIRST_BYTES = 1 << 20
 MOST_BYTES = 32 << 20
@@ -34,7 +35,7 @@ def peek(http: httpx.Client, remote: Remote, context: Context) -> gguf.Header | 
 def _header(response: httpx.Response, context: Context) -> gguf.Header | None:
     """The connection is dropped as soon as the header is there: it needs no server that knows ranges."""
     length = response.headers.get("Content-Length", "")
-    if response.status_code != 200 or not length.isdecimal() or "Content-Encoding" in response.headers:
+    if response.status_code != 200 or not length.isdecimal() or encoded(response):
         return None
     begun, total, enough = context.monotonic(), int(length), FIRST_BYTES
     data = bytearray()

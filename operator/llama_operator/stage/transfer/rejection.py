@@ -6,13 +6,15 @@ from pathlib import Path
 
 import msgspec
 
+from llama_operator import __version__
 from llama_operator.stage.failures import Failure, Reason
 from llama_operator.stage.files import read_note, write_note
 
 
 class Rejection(msgspec.Struct, frozen=True):
     """Once a second download has brought the very same bytes, the fault is not on the way: while the server offers
-    that file (same strong ETag and length), a restarted container repeats the verdict and not the download."""
+    that file (same strong ETag and length), a restarted container repeats the verdict and not the download. Only that
+    of its own version: the next one may be able to read the file."""
 
     source: str
     validator: str
@@ -21,6 +23,7 @@ class Rejection(msgspec.Struct, frozen=True):
     confirmed: bool
     reason: Reason
     message: str
+    version: str = ""
 
 
 class Rejections:
@@ -32,7 +35,10 @@ class Rejections:
     def add(self, source: str, validator: str, total: int, found: str, failure: Failure) -> None:
         known = self._known(source, validator, total)
         confirmed = known is not None and known.found == found
-        write_note(self._path, Rejection(source, validator, total, found, confirmed, failure.reason, failure.message))
+        write_note(
+            self._path,
+            Rejection(source, validator, total, found, confirmed, failure.reason, failure.message, __version__),
+        )
 
     def check(self, source: str, validator: str, total: int | None) -> None:
         """Raises `Failure` for a file that was found bad twice."""
@@ -45,7 +51,12 @@ class Rejections:
 
     def _known(self, source: str, validator: str, total: int | None) -> Rejection | None:
         known = read_note(self._path, Rejection)
-        same = known and (known.source, known.validator, known.total) == (source, validator, total)
+        same = known and (known.source, known.validator, known.total, known.version) == (
+            source,
+            validator,
+            total,
+            __version__,
+        )
         return known if same else None
 
 

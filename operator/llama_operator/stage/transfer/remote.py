@@ -123,7 +123,7 @@ def _retry_after(value: str, now: float) -> float | None:
         return float(value)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(when.timestamp() - now, 0.0)

@@ -78,10 +78,18 @@ def extent(response: httpx.Response) -> Extent:
     return Extent(first, last + 1 - first, total)
 
 
-def same_etag(response: httpx.Response, known: str) -> bool:
-    """Whether the answer is of the file whose validator is `known`, as far as a strong ETag tells. Some caches answer
+def same_file(response: httpx.Response, known: str) -> bool:
+    """Whether the answer is of the file whose validator is `known`, as far as it says. Some servers and caches answer
     206 whatever If-Range says."""
-    return not strong(known) or response.headers.get("ETag", known) == known
+    header = "ETag" if strong(known) else "Last-Modified"
+    return not known or response.headers.get(header, known) == known
+
+
+def encoded(response: httpx.Response) -> bool:
+    """Whether the body is not the file itself. Some stores give back what an uploader said of his own request:
+    aws-chunked (AWS CLI 2.23, boto3 1.36), or nothing; the bytes are plain all the same."""
+    words = {word.strip().lower() for word in response.headers.get("Content-Encoding", "").split(",")}
+    return bool(words - {"", "identity", "aws-chunked"})
 
 
 def validator(response: httpx.Response) -> str:

@@ -15,7 +15,7 @@ from llama_operator.stage.transfer.pace import Pace
 from llama_operator.stage.transfer.partial import Note, Partial
 from llama_operator.stage.transfer.receive import Receiver
 from llama_operator.stage.transfer.remote import Remote, judge
-from llama_operator.stage.transfer.source import Source, extent, same_etag
+from llama_operator.stage.transfer.source import Source, extent, same_file
 
 
 class Ended(Exception):
@@ -124,7 +124,7 @@ class Team:
     def _length(self, response: httpx.Response, claim: Claim) -> int:
         """Of the body, if it is these bytes of this file. Raises `Transient` otherwise."""
         note, found = self._note, extent(response)
-        same = same_etag(response, note.validator)
+        same = same_file(response, note.validator)
         fits = response.status_code == 206 and found.start == claim.start and found.total in (note.total, None)
         if fits and same and direct(response) and found.length and claim.start + found.length <= claim.stop:
             self._part.joined()
