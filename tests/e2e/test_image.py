@@ -100,6 +100,7 @@ def test_serves_behind_a_prefix_to_those_who_have_the_key(demo: Container, tmp_p
     with Container(demo.image, ("--env=LLAMA_API_KEY=sesame",), ("--api-prefix", "/teams/llm")) as container:
         server_check.here(f"{container.url}/teams/llm", "--api-key-file", str(key), near=near())
         assert container("/teams/llm/v1/models").status == 401
+        docker("exec", container.id, "/app/healthcheck")
 
 
 def test_serves_by_tls(demo: Container, folder: Path) -> None:

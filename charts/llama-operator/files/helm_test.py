@@ -45,8 +45,11 @@ def operator_is_ready():
     pods = json.load(
         call("GET", f"/api/v1/namespaces/{os.environ['OPERATOR_NAMESPACE']}/pods?labelSelector={selector}")
     )
-    addresses = [pod["status"]["podIP"] for pod in pods["items"] if "deletionTimestamp" not in pod["metadata"]]
-    assert addresses, f"no pod of the operator ({selector})"
+    pods = [pod for pod in pods["items"] if "deletionTimestamp" not in pod["metadata"]]
+    pods = [pod for pod in pods if pod["status"]["phase"] not in ("Failed", "Succeeded")]  # an eviction leaves records
+    assert pods, f"no pod of the operator ({selector})"
+    addresses = [pod["status"].get("podIP") for pod in pods]
+    assert all(addresses), f"a pod of the operator ({selector}) has no address yet"
     for address in addresses:
         host = f"[{address}]" if ":" in address else address
         with urllib.request.urlopen(f"http://{host}:{os.environ['HEALTH_PORT']}/readyz", timeout=5) as answer:

@@ -11,7 +11,7 @@
 
 {{- define "llama-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "llama-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "llama-operator.labels" -}}

@@ -48,7 +48,7 @@ def _files(model: LlamaModel) -> dict[str, str]:
     """A draft model alone does nothing: llama-server loads it, and drafts only if it is told how."""
     path = {file.role: file.path for file in files(model)}
     adapters = [f"{path[f'adapter/{adapter.name}']}:{adapter.scale}" for adapter in model.spec.adapters]
-    told = "--spec-type" in model.spec.engine.args or any(
+    told = any(word.replace("_", "-") == "--spec-type" for word in model.spec.engine.args) or any(
         e.name == "LLAMA_ARG_SPEC_TYPE" for e in model.spec.engine.env
     )
     return {

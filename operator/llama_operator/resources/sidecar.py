@@ -16,6 +16,7 @@ from llama_operator.api.types import LlamaModel
 from llama_operator.constants import SERVER_PORT
 from llama_operator.resources import auth
 from llama_operator.resources.endpoints import prefix
+from llama_operator.resources.probes import START_SECONDS
 from llama_operator.resources.security import CONTAINER
 from llama_operator.resources.staging import literal
 
@@ -50,12 +51,14 @@ def container(model: LlamaModel, image: str) -> dict[str, Any]:
 
 def request(model: LlamaModel) -> api.Request:
     kind, grace = model.spec.accelerator.type, model.spec.pod.termination_grace_period_seconds
+    # A server that wakes loads the model again, and answers nothing of what tells progress meanwhile.
+    wakes = float(START_SECONDS) if model.spec.engine.idle_sleep else 0.0
     return api.Request(
         port=SERVER_PORT,
         prefix=prefix(model),
         mode=model.spec.engine.mode,
         waiting=WAITING_SECONDS.get(kind, OTHER_WAITING_SECONDS),
-        computing=COMPUTING_SECONDS.get(kind, OTHER_COMPUTING_SECONDS),
+        computing=max(COMPUTING_SECONDS.get(kind, OTHER_COMPUTING_SECONDS), wakes),
         drain=max(grace - STOP_SECONDS, grace / 2),
         key_file=auth.FILE if auth.keys(model) else "",
     )

@@ -197,6 +197,9 @@ VIOLATIONS: dict[str, dict[str, list[Any]]] = {
             {"mode": "rerank", "contextSize": 8192, "batch": {"size": 512, "micro": 513}},
         ],
     },
+    "spec.engine.idleSleep": {
+        "idleSleep must not be more than 500h: llama-server counts milliseconds in 32 bits": ["501h", "999999h"],
+    },
     "spec.engine.promptCache": {"promptCache must be less than 1P": ["1P", "1000T", 10**15]},
     "spec.engine.chatTemplate": {
         "exactly one of name, configMapKeyRef must be set": [

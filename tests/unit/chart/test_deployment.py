@@ -1,10 +1,11 @@
 """The operator's pod: safe by default, and told what it reads."""
 
 import pytest
+import yaml
 
 from llama_operator.config import Config, read
 from llama_operator.flags import table
-from tests.unit.chart.helm import NAMESPACE, Helm, Object
+from tests.unit.chart.helm import CHART, NAMESPACE, Helm, Object
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 
@@ -52,6 +53,23 @@ def test_operator_understands_every_setting(helm: Helm) -> None:
         node_paths=("/srv/models", "/mnt/a.b"),
         log_format="text",
     )
+
+
+@pytest.mark.parametrize("name", ["123", "no", "1e3"])
+def test_names_that_look_like_something_else_stay_names(helm: Helm, name: str) -> None:
+    """Tenants have numbers, and Norway is a country."""
+    rendered = helm("template", name, str(CHART), "--namespace", name, "--set-string", f"watch.namespaces={{{name}}}")
+    assert rendered.returncode == 0, rendered.stderr
+    objects = [obj for obj in yaml.safe_load_all(rendered.stdout) if obj]
+    assert {obj["metadata"].get("namespace", name) for obj in objects} == {name}
+    told = [value for obj in objects for value in (obj["metadata"].get("labels") or {}).values()]
+    told += [variable["value"] for obj in objects if obj["kind"] == "Pod" for variable in _variables(obj)]
+    assert all(isinstance(value, str) for value in told)
+    assert f"app.kubernetes.io/name=llama-operator,app.kubernetes.io/instance={name}" in told
+
+
+def _variables(pod: Object) -> list[Object]:
+    return list(pod["spec"]["containers"][0]["env"])
 
 
 def test_model_pods_are_staged_with_the_operators_own_image(helm: Helm) -> None:

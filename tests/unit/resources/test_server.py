@@ -102,6 +102,7 @@ def test_a_draft_model_is_used() -> None:
     """llama-server loads it, and does not draft, without a type; the user may know a better one."""
     assert flags(**FILES)["--spec-type"] == "draft-simple"
     assert flags(**FILES, engine={"args": ["--spec-type", "draft-eagle3"]})["--spec-type"] == "draft-eagle3"
+    assert "--spec-type" not in flags(**FILES, engine={"args": ["--spec_type", "draft-eagle3"]}), "these add up"
     by_variable = {"env": [{"name": "LLAMA_ARG_SPEC_TYPE", "value": "draft-eagle3"}]}
     assert "--spec-type" not in flags(**FILES, engine=by_variable)
 

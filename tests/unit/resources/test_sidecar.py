@@ -9,6 +9,7 @@ import pytest
 
 from llama_operator.api import sidecar as api
 from llama_operator.resources import build, probes, sidecar
+from llama_operator.resources.probes import START_SECONDS
 from tests.unit.resources.models import CONFIG, expand, model
 
 
@@ -44,6 +45,13 @@ def test_it_sees_the_server_and_has_no_probe_that_could_take_it_down() -> None:
 )
 def test_patience_is_by_what_it_computes_on(spec: Any, waiting: float, computing: float) -> None:
     assert (request(**spec).waiting, request(**spec).computing) == (waiting, computing)
+
+
+def test_who_wakes_may_load_as_long_as_who_starts() -> None:
+    """It answers nothing that tells progress meanwhile, from a slow volume for many minutes."""
+    cuda = {"accelerator": {"type": "cuda"}, "image": "server:1"}
+    assert request(**cuda, engine={"idleSleep": "30m"}).computing == START_SECONDS
+    assert request(engine={"idleSleep": "30m"}).computing == 3600
 
 
 @pytest.mark.parametrize(
