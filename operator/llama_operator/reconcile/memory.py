@@ -29,6 +29,8 @@ _MIB = 1 << 20
 _NEVER, _FAILED = "Infeasible", "Error"
 """The kubelet's reasons (k8s.io/api/core/v1): the node never has as much; something went wrong on the way. Any other
 reason for a resize that is pending means that it does not fit now."""
+_UNMEASURED = "unable to read memory usage"
+"""What the kubelet says of a container that it has not measured yet (seen with 1.34)."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,16 @@ def _short(pod: Object, refusal: str | None, alone: bool) -> Finding | None:
         )
     elif pending.get("status") == "True" and alone:
         words = f"its node has not as much left ({_said(pending)}); it gets it once there is room. Or {choose}"
-    elif (doing := pods.condition(pod, "PodResizeInProgress")).get("reason") == _FAILED:
+    elif (doing := pods.condition(pod, "PodResizeInProgress")).get("reason") == _FAILED and _lasting(doing):
         words = f"its node does not manage the resize ({_said(doing)}), and tries again. If that stays, {choose}"
     else:
         return None
     return Finding(Reason.MEMORY_NOT_GRANTED, lacks + words, quotes=True)
+
+
+def _lasting(failed: Object) -> bool:
+    """Not of the first seconds, in which the kubelet has not measured a new container yet, and tries again."""
+    return _UNMEASURED not in failed.get("message", "")
 
 
 def _said(condition: Object) -> str:

@@ -28,6 +28,7 @@ REPORT = terminated(0, json.dumps({"files": [FILE], "memory": BIG}))
 INFEASIBLE = "Node didn't have enough capacity: memory, requested: 5475663872, capacity: 4125138944"
 DEFERRED = "Node didn't have enough resource: memory, requested: 5475663872, used: 3221225472, capacity: 8326000640"
 ABORTED = "aborting attempt to set pod memory limit less than current memory usage"
+UNMEASURED = f'unable to read memory usage for pod "{NAME}"'
 QUOTA = f'pods "{NAME}" is forbidden: exceeded quota: small, requested: requests.memory=5121Mi, used: requests.memory=0'
 
 
@@ -73,6 +74,11 @@ MEMORY_CASES = [
         observed([up(None, condition("PodResizeInProgress", True, reason="Error", message=ABORTED))]),
         DEGRADED,
         words=f"does not manage the resize (Error: {ABORTED})",
+    ),
+    Case(
+        "its node has not measured it yet",
+        observed([up(None, condition("PodResizeInProgress", True, reason="Error", message=UNMEASURED))]),
+        "Ready Staged Available Exposed",
     ),
     Case(
         "a LimitRange has given it less than it takes",
