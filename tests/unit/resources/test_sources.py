@@ -35,6 +35,13 @@ def test_the_same_is_written_the_same() -> None:
     assert sources.written(of(**FILES)) == sources.written(of(**turned))
 
 
+def test_what_another_version_wrote_is_nothing() -> None:
+    """A member that is called otherwise would be left out, and the rest be taken for all."""
+    text = sources.written(of(**FILES))
+    assert sources.read(text.replace('"tokenSecretRef":', '"token":', 1)) is None
+    assert sources.read(text.replace("{", '{"also":1,', 1)) is None
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"source":1}', "{", '{"files":{"model":1},"volume":["pod",""]}'])
 def test_what_somebody_else_wrote_is_nothing(text: str) -> None:
     assert sources.read(text) is None

@@ -51,13 +51,8 @@ class Rejections:
 
     def _known(self, source: str, validator: str, total: int | None) -> Rejection | None:
         known = read_note(self._path, Rejection)
-        same = known and (known.source, known.validator, known.total, known.version) == (
-            source,
-            validator,
-            total,
-            __version__,
-        )
-        return known if same else None
+        asked = source, validator, total, __version__
+        return known if known and (known.source, known.validator, known.total, known.version) == asked else None
 
 
 def strong(validator: str) -> bool:
