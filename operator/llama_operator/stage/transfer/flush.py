@@ -11,29 +11,55 @@ _STEPS_AHEAD = 4
 
 
 class Flush:
-    """Flushes `fd` after each `step` bytes. `written` is counted by the writers, under `changed`."""
+    """Flushes `fd` after each `step` bytes. `written` is counted by the writers, under `changed`.
 
-    def __init__(self, fd: int, step: int, changed: threading.Condition) -> None:
-        self._fd, self._step, self._changed = fd, step, changed
+    `check` raises if nobody shall go on; `failed` is told of a flush that failed, before anybody else may flush.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        step: int,
+        changed: threading.Condition,
+        check: Callable[[], None],
+        failed: Callable[[OSError], None],
+    ) -> None:
+        self._fd, self._step, self._changed, self._check, self._failed = fd, step, changed, check, failed
+        self._alone = threading.Lock()
+        """One flush at a time: of two that go on together, a failure is told to one alone."""
         self.written = self._flushed = 0
 
     def due(self) -> bool:
         return self.written - self._flushed >= self._step
 
-    def run(self) -> None:
-        """All that is written when this begins is on the disk when it ends."""
+    def run(self, done: Callable[[], None]) -> None:
+        """All that is written when this begins is on the disk when `done` is called, before anybody else may flush."""
         written = self.written
-        os.fdatasync(self._fd)
+        self._sync(os.fdatasync, done)
         with self._changed:
             self._flushed = written
             self._changed.notify_all()
 
-    def keep_up(self, check: Callable[[], None]) -> None:
-        """For writers: wait while too much is unflushed. `check` raises if nobody flushes any more."""
+    def finish(self) -> None:
+        """All that there is, and its length."""
+        self._sync(os.fsync)
+
+    def _sync(self, how: Callable[[int], None], done: Callable[[], None] = lambda: None) -> None:
+        with self._alone:
+            self._check()
+            try:
+                how(self._fd)
+            except OSError as error:
+                self._failed(error)
+                raise
+            done()
+
+    def keep_up(self) -> None:
+        """For writers: wait while too much is unflushed."""
         while self._behind():
             with self._changed:
                 self._changed.wait_for(lambda: not self._behind(), 1.0)
-            check()
+            self._check()
 
     def _behind(self) -> bool:
         return self.written - self._flushed >= _STEPS_AHEAD * self._step

@@ -66,10 +66,8 @@ class Partial:
         self._chunks = Chunks(self._size)
         self._rejections = Rejections(path.with_suffix(".rejected"))
         self._digest = Digest(self._fd, path, lambda: self.offset)
-        self._flush = Flush(self._fd, context.policy.sync_bytes, self.changed)
+        self._flush = Flush(self._fd, context.policy.sync_bytes, self.changed, self.check, self._distrust)
         self._noting = threading.Lock()
-        self._flushing = threading.Lock()
-        """One flush at a time: of two that go on together, a failure is told to one alone."""
         self._followers = (
             Follower("digest", self._hash_some, self.fail),
             Follower("flush", self._flush_some, self.fail),
@@ -127,8 +125,7 @@ class Partial:
         if note.boot and note.boot == _boot() and note.chunk == self._size:
             here = self._map.read()
         else:
-            chunks, rest = divmod(note.synced, self._size)
-            here = [self._size] * chunks + [rest]
+            here = self._flushed(note)
         return [max(0, min(count, self._size, length - at * self._size)) for at, count in enumerate(here)]
 
     def start_over(self, note: Note) -> None:
@@ -171,7 +168,7 @@ class Partial:
         """
         while data:
             self.check()
-            self._flush.keep_up(self.check)
+            self._flush.keep_up()
             written = os.pwrite(self._fd, data, offset)
             with self.changed:
                 self.check()  # what has been taken from the map must not come back
@@ -205,36 +202,30 @@ class Partial:
         upto = self.offset // step * step
         if note is None or not self._flush.due():
             return False
-        with self._flushing:
-            self.check()
-            try:
-                self._flush.run()
-            except OSError as error:
-                self._distrust(error)
-                raise
+
+        def noted() -> None:
             with self._noting:
                 if self.note is note and upto > note.synced:
                     self._remember(msgspec.structs.replace(note, synced=upto))
+
+        self._flush.run(noted)
         return True
 
     def finish(self) -> None:
         """All bytes are here: flush them."""
         if os.fstat(self._fd).st_size != self.offset:
             raise Failure(Reason.STAGING_FAILED, f"another pod writes to {self.path}: the volume's locks do not hold")
-        with self._flushing:
-            self.check()
-            try:
-                os.fsync(self._fd)
-            except OSError as error:
-                self._distrust(error)
-                raise
+        self._flush.finish()
 
     def _distrust(self, error: OSError) -> None:
         """Of what is here only the beginning that was flushed before is sure to be on the disk."""
         self.fail(error)
         with self.changed:
-            chunks, rest = divmod(self.note.synced if self.note else 0, self._size)
-            self._map.reset([self._size] * chunks + [rest])
+            self._map.reset(self._flushed(self.note) if self.note else ())
+
+    def _flushed(self, note: Note) -> list[int]:
+        chunks, rest = divmod(note.synced, self._size)
+        return [self._size] * chunks + [rest]
 
     def protect(self) -> None:
         """Against writers. Only once it has its final name: a `.part` must stay writable for the next process."""
