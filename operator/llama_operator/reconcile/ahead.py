@@ -76,6 +76,16 @@ def desired(
     return [*children, stager] if staged_ahead(model, standing, old) else children
 
 
+def feasible(
+    model: LlamaModel, config: Config, observed: Sequence[Object], cause: Finding | None = None
+) -> tuple[list[Object], SpecError | None]:
+    """What is `desired`; of a spec that cannot be built, what is `kept`, and why."""
+    try:
+        return desired(model, config, observed, cause), None
+    except SpecError as error:
+        return kept(model, config, observed, cause), error
+
+
 def kept(model: LlamaModel, config: Config, observed: Sequence[Object], cause: Finding | None = None) -> list[Object]:
     """All children of a model whose spec `desired` has refused: made from what its pods are made from, which are still
     put back, scaled and rolled back, and the Job that stages. Empty if nothing is known that could be built again."""

@@ -72,8 +72,8 @@ def blame(
     older = [
         pod for pod in servers if pod["metadata"]["name"] not in names and "deletionTimestamp" not in pod["metadata"]
     ]
-    since = {container: now - timedelta(seconds=seconds) for container, seconds in blocked.items()}
-    charges = [charge for pod in current for charge in _charges(pod, since) if not _shared(charge[0], older)]
+    begun = {container: now - timedelta(seconds=seconds) for container, seconds in blocked.items()}
+    charges = [charge for pod in current for charge in _charges(pod, begun) if not _shared(charge[0], older)]
     due = [finding for finding, since in charges if since <= now] + _complaint(current, older, complaints)
     if due:
         return Finding(due[0].reason, _LOOK_UP.sub("", due[0].message)), None

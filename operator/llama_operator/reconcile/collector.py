@@ -26,7 +26,7 @@ from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import NO_VERSION, Client
 from llama_operator.reconcile import caches
 from llama_operator.reconcile.caches import Volume
-from llama_operator.reconcile.plan import controller_uid
+from llama_operator.reconcile.plan import deployment_of
 from llama_operator.resources.collect import collect_job
 from llama_operator.runtime.cache import Cache, Key, Snapshot
 from llama_operator.runtime.logs import Log
@@ -127,7 +127,7 @@ class Collector:
         return [state.again for state in self._volumes.values() if state.again]
 
     def _release(self, key: Key, model: LlamaModel | None, seen: Snapshot) -> None:
-        now = caches.used(model, _deployment(model, seen), seen.pods)
+        now = caches.used(model, deployment_of(model.uid, seen.children) if model else {}, seen.pods)
         use = self._uses.get(key)
         if model and caches.of(model):
             use = _Use(model, use.links if use else {})  # else it may have left the cache, and its pods not yet
@@ -139,12 +139,13 @@ class Collector:
             used, before = now.get(volume, set()), use.links.get(volume, set())
             links[volume] = used | (before & mine)
             gone = before - links[volume]
-            if gone and volume in self._volumes:  # there may be something to collect now, so it is not in vain
-                state = self._volumes[volume]
-                state.pause, state.free_at = PAUSE_SECONDS, min(state.free_at, self._clock() + PAUSE_SECONDS)
-            if gone and caches.deletes(use.model):
+            if not gone:
+                continue
+            state = self._state(volume)  # there may be something to collect now, so the next Job is not in vain
+            state.pause, state.free_at = PAUSE_SECONDS, min(state.free_at, self._clock() + PAUSE_SECONDS)
+            if caches.deletes(use.model):
                 self._want(volume, _Want(_Cause.RELEASE, use.model))
-                self._state(volume).released |= gone
+                state.released |= gone
         use.links = {volume: some for volume, some in links.items() if some}
         if use.links:
             self._uses[key] = use
@@ -228,11 +229,3 @@ class Collector:
         """Links that anybody uses who can reach the volume."""
         others = [obj for kind in ("Deployment", "Job") for obj in self._cache.objects(kind, volume.namespace)]
         return caches.live(models, [*others, *pods])
-
-
-def _deployment(model: LlamaModel | None, seen: Snapshot) -> Object:
-    """That of this very model: one of a deleted model of its name may still be there."""
-    for child in seen.children:
-        if child["kind"] == "Deployment" and model and controller_uid(child) == model.uid:
-            return child
-    return {}

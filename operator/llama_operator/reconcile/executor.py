@@ -14,11 +14,11 @@ from llama_operator.reconcile import advice, clearing, guard, imagevolumes, pods
 from llama_operator.reconcile.damper import Damper
 from llama_operator.reconcile.evidence import Evidence
 from llama_operator.reconcile.keys import Keys
-from llama_operator.reconcile.plan import Plan, beside, controller_uid
+from llama_operator.reconcile.plan import Plan, beside, controller_uid, deployment_of
 from llama_operator.reconcile.plan import key as ref_of
 from llama_operator.reconcile.refusals import Outcome, Refusals
 from llama_operator.reconcile.status import Failure
-from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.cache import Cache, Key, Snapshot
 from llama_operator.runtime.logs import Log
 
 Object = dict[str, Any]
@@ -86,19 +86,11 @@ class Executor:
             again=min((outcome.again for outcome in outcomes if outcome.again is not None), default=None),
         )
 
-    async def restore(self, key: Key, model: Object, children: list[Object], evidence: Evidence) -> None:
-        """Make the Secret among the children again, if the pods miss it."""
+    async def restore(self, key: Key, children: list[Object], evidence: Evidence, seen: Snapshot) -> None:
+        """Make the Secret among the children again, if the pods that were seen miss it."""
         for child in children:
-            if child["kind"] == "Secret":
-                await self._keys.restore(key, child, evidence, self._holders(key, model))
-
-    def _holders(self, key: Key, model: Object) -> Object | None:
-        """The model's Deployment, if pods of its template have mounted their Secrets."""
-        seen, uid = self._cache.snapshot(key), model["metadata"]["uid"]
-        ours = (child for child in seen.children if controller_uid(child) == uid)
-        deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
-        servers = workload.current_pods([pod for pod in seen.pods if stagers.is_server(pod)], deployment)
-        return deployment if any(_set_up(pod) for pod in servers) else None
+            if child["kind"] == "Secret" and self._keys.missed(key, child, evidence):
+                await self._keys.restore(key, child, _holders(child, seen))
 
     async def _make(self, key: Key, model: Object, secret: Object) -> Outcome:
         ref, request = ref_of(secret), secret["metadata"]["annotations"][constants.APPLIED_HASH]
@@ -218,14 +210,11 @@ class Executor:
             errors.Invalid: Reason.INVALID,
             errors.Forbidden: Reason.FORBIDDEN,
         }
-        failure = Failure(reasons.get(type(error), Reason.API_ERROR), f"{ref[0]} {ref[1]}: {error.message}")
-        seconds = self._refusal_seconds
+        message, seconds = f"{ref[0]} {ref[1]}: {error.message}", self._refusal_seconds
         if isinstance(error, errors.Forbidden):
-            failure = Failure(
-                failure.reason,
-                f"{failure.message}; {advice.on_refusal(error.message)} (it is tried again every minute)",
-            )
+            message += f"; {advice.on_refusal(error.message)} (it is tried again every minute)"
             seconds = min(seconds, RECHECK_SECONDS)
+        failure = Failure(reasons.get(type(error), Reason.API_ERROR), message)
         if imagevolumes.unknown(error.message):
             failure = Failure(Reason.IMAGE_VOLUME_UNSUPPORTED, f"{error.message}; {imagevolumes.ADVICE}")
         log.warning("refused", model="/".join(key), kind=ref[0], name=ref[1], why=str(error))
@@ -240,6 +229,13 @@ class Executor:
             live = None
         if live is None or live["metadata"]["uid"] != meta["uid"]:
             self._cache.absent(kind.kind, meta["namespace"], meta["name"])
+
+
+def _holders(secret: Object, seen: Snapshot) -> Object | None:
+    """The Deployment of the Secret's model, if pods of its template have mounted their Secrets."""
+    deployment = deployment_of(controller_uid(secret), seen.children)
+    servers = workload.current_pods([pod for pod in seen.pods if stagers.is_server(pod)], deployment)
+    return deployment if any(_set_up(pod) for pod in servers) else None
 
 
 def _set_up(pod: Object) -> bool:

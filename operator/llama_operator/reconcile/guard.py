@@ -14,7 +14,7 @@ from llama_operator import constants
 from llama_operator.kube import errors, kinds
 from llama_operator.kube.client import Client
 from llama_operator.reconcile.plan import controller_uid
-from llama_operator.runtime.cache import Cache, Key
+from llama_operator.runtime.cache import Cache
 
 Object = dict[str, Any]
 
@@ -42,21 +42,22 @@ async def confirm(client: Client, cache: Cache, model: Object) -> None:
         live = await client.get(kinds.MODEL, *key)
     except errors.NotFound:
         cache.absent(constants.KIND, *key)
-        raise _changed(key, "it is gone") from None
+        raise _changed(model, "it is gone") from None
     cache.store(constants.KIND, live)
     check(model, live)
     if "deletionTimestamp" in live["metadata"]:
-        raise _changed(key, "it is being deleted")
+        raise _changed(model, "it is being deleted")
 
 
 def check(model: Object, newer: Object) -> None:
     """Raises `errors.Conflict` if the spec of `model` is not the newest one."""
     if any(model["metadata"].get(name) != newer["metadata"].get(name) for name in ("uid", "generation")):
-        raise _changed((model["metadata"]["namespace"], model["metadata"]["name"]), "its spec is another one now")
+        raise _changed(model, "its spec is another one now")
 
 
-def _changed(key: Key, why: str) -> errors.Conflict:
-    return errors.Conflict(f"reconcile {'/'.join(key)}", 409, "Conflict", why)
+def _changed(model: Object, why: str) -> errors.Conflict:
+    meta = model["metadata"]
+    return errors.Conflict(f"reconcile {meta['namespace']}/{meta['name']}", 409, "Conflict", why)
 
 
 async def name_of(client: Client, child: Object) -> tuple[Name, Object]:

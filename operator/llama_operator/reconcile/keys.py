@@ -33,11 +33,6 @@ DEPLOYMENT = BY_NAME["Deployment"]
 log = Log(__name__)
 
 
-def missed(name: str, evidence: Evidence) -> bool:
-    """Whether a pod waits for this Secret, in the kubelet's words (k8s.io/kubernetes pkg/volume/secret)."""
-    return any(f'secret "{name}" not found' in finding.message for finding in evidence.values())
-
-
 class Keys:
     """`clock` measures pauses, `now` is Unix time."""
 
@@ -67,16 +62,21 @@ class Keys:
         self._there[key] = uid
         return True
 
-    async def restore(self, key: Key, secret: Object, evidence: Evidence, holders: Object | None) -> None:
-        """Make it again if pods miss it. That it cannot be made is no news: what the pods say is in the status.
+    def missed(self, key: Key, secret: Object, evidence: Evidence) -> bool:
+        """Whether a pod waits for this Secret, in the kubelet's words (k8s.io/kubernetes pkg/volume/secret), and nobody
+        has just tried to make it."""
+        tried, words = self._tried.get(key), f'secret "{secret["metadata"]["name"]}" not found'
+        if tried and self._clock() - tried < AGAIN_SECONDS:
+            return False
+        return any(words in finding.message for finding in evidence.values())
+
+    async def restore(self, key: Key, secret: Object, holders: Object | None) -> None:
+        """Make one again that is `missed`. That it cannot be made is no news: what the pods say is in the status.
 
         `holders`: the Deployment, if pods of it go on with the key of before. They are replaced then, by the same
         annotation as of `kubectl rollout restart`: otherwise each of two keys would be refused by some of the servers.
         That comes first, so it is not forgotten. Raises `errors.Conflict` if the Deployment is another one by now.
         """
-        tried = self._tried.get(key)
-        if not missed(secret["metadata"]["name"], evidence) or (tried and self._clock() - tried < AGAIN_SECONDS):
-            return
         try:
             if holders and await self._lacks(secret):
                 since = datetime.fromtimestamp(self._now(), UTC).isoformat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,11 @@ def controller_uid(obj: Object) -> str | None:
         if ref.get("controller"):
             return str(ref["uid"])
     return None
+
+
+def deployment_of(uid: str | None, children: Iterable[Object]) -> Object:
+    """That of this very model, empty if there is none: one of a deleted model of its name may still be there."""
+    return next((child for child in children if child["kind"] == "Deployment" and controller_uid(child) == uid), {})
 
 
 def plan(desired: list[Object], observed: list[Object]) -> Plan:

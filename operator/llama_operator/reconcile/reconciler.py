@@ -17,7 +17,7 @@ from llama_operator.reconcile.blockades import Blockades
 from llama_operator.reconcile.collector import Collector
 from llama_operator.reconcile.executor import Executor
 from llama_operator.reconcile.inquiry import Inquiry
-from llama_operator.reconcile.plan import controller_uid, plan
+from llama_operator.reconcile.plan import controller_uid, deployment_of, plan
 from llama_operator.reconcile.questions import Questions
 from llama_operator.reconcile.reporter import Reporter
 from llama_operator.reconcile.resizer import Resizer
@@ -86,17 +86,14 @@ class Reconciler:
             await self._reporter.report(seen.model, _invalid(key, error))
             return None
         ours = [child for child in seen.children if controller_uid(child) == model.uid]
-        deployment = next((child for child in ours if child["kind"] == "Deployment"), {})
+        deployment = deployment_of(model.uid, ours)
         blocked = self._blockades.look(key, seen.pods)
         cause, judge_again = blame(deployment, seen.pods, self._now(), self._facts.lasting(key), blocked)
-        invalid = None
-        try:
-            desired = ahead.desired(model, self._config, ours, cause)
-        except SpecError as error:
-            invalid, desired = _invalid(key, error), ahead.kept(model, self._config, ours, cause)
-            if not desired:
-                await self._reporter.report(seen.model, invalid)
-                return None
+        desired, refused = ahead.feasible(model, self._config, ours, cause)
+        invalid = _invalid(key, refused) if refused else None
+        if not desired:
+            await self._reporter.report(seen.model, invalid)
+            return None
 
         try:
             outcome = await self._executor.execute(seen.model, plan(desired, seen.children), seen.children)
@@ -108,14 +105,14 @@ class Reconciler:
         if cause:
             log.warning("rolled back", model="/".join(key), reason=cause.reason, detail=cause.message)
         evidence, inquire_again = await self._inquiry.inquire(key)
-        await self._executor.restore(key, seen.model, desired, evidence)
         after = self._cache.snapshot(key)
-        refused, resize_again = await self._resizer.look(key, after)
+        await self._executor.restore(key, desired, evidence, after)
+        resizes, resize_again = await self._resizer.look(key, after)
         stagers, servers = status.asked(seen.model, Observed(after.children, after.pods))
         progress, stager_again = self._progresses.look(key, stagers)
         told, server_again = self._facts.look(key, servers)
         await self._reporter.report(
-            seen.model, invalid or outcome.failure, evidence, next(iter(progress.values()), None), told, refused
+            seen.model, invalid or outcome.failure, evidence, next(iter(progress.values()), None), told, resizes
         )
         collect_again = await self._collector.look(key, model, after)
         asked_again = (inquire_again, resize_again, stager_again, server_again)

@@ -93,7 +93,7 @@ def _no_pod(model: str, deployment: Object, every: list[Object]) -> Finding:
             f"`kubectl rollout resume deployment {name}`",
         )
     names = sorted(str(pod["metadata"]["name"]) for pod in every if not pods.failed(pod))
-    if names and deployment.get("spec", {}).get("strategy", {}).get("type") == "Recreate":
+    if names and deployment["spec"].get("strategy", {}).get("type") == "Recreate":
         return Finding(
             Reason.STAGING,
             f"the next pod starts when pod {names[0]} has ended, for they share a volume; if it does not end, its node "

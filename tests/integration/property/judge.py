@@ -70,14 +70,11 @@ def _wrong_with(model: Object, view: View) -> Iterator[str]:
     except SpecError as error:  # then the children stay as they are
         yield from _wrong_status(model, mine, pods, Failure("Invalid", str(error)))
         return
-    failure = None
-    try:
-        desired = ahead.desired(parsed, CONFIG, mine, cause)
-    except SpecError as error:
-        failure, desired = Failure("Invalid", str(error)), ahead.kept(parsed, CONFIG, mine, cause)
-        if not desired:
-            yield from _wrong_status(model, mine, pods, failure)
-            return
+    desired, refused = ahead.feasible(parsed, CONFIG, mine, cause)
+    failure = Failure("Invalid", str(refused)) if refused else None
+    if not desired:
+        yield from _wrong_status(model, mine, pods, failure)
+        return
     by_ref = {_ref(child): child for child in view.children}
     taken = []
     for child in desired:

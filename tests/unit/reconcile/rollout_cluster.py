@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_operator import constants
-from llama_operator.api.types import LlamaModel, SpecError, parse
+from llama_operator.api.types import LlamaModel, parse
 from llama_operator.reconcile import ahead, rollback
 from llama_operator.reconcile.blame import RUNS, blame
 from llama_operator.reconcile.plan import Plan, key, plan
 from llama_operator.reconcile.rollback import Standing
 from tests.unit.reconcile import objects
-from tests.unit.reconcile.ahead_cluster import Cluster, source
+from tests.unit.reconcile.ahead_cluster import CLAIM, Cluster, source
 from tests.unit.resources.models import raw
 
 Object = dict[str, Any]
@@ -23,6 +23,11 @@ NOW = datetime(2026, 11, 24, 2, 0, 40, tzinfo=UTC)
 """Soon after the pods have started."""
 SETTLED = 30
 """Rounds after which nothing may happen any more: three pods replaced one by one, a trial, and its end."""
+IN_PLACE: dict[str, Object] = {
+    "a GPU": {"accelerator": {"type": "cuda"}},
+    "a volume of one node": {"storage": CLAIM},
+}
+"""Where one pod replaces the other."""
 REFUSED: Object = {"storage": {"cache": {"nodePath": "/not/one/of/these"}}}
 """A part of a spec with which nothing can be built."""
 
@@ -70,10 +75,7 @@ class Rollouts(Cluster):
     def plan(self) -> Plan:
         observed = list(self.objects.values())
         cause, _ = blame(self.deployment(), [pod.seen() for pod in self.pods], NOW, {}, {})
-        try:
-            wanted = ahead.desired(self.model(), self.config, observed, cause)
-        except SpecError:
-            wanted = ahead.kept(self.model(), self.config, observed, cause)
+        wanted, _ = ahead.feasible(self.model(), self.config, observed, cause)
         return plan(wanted, observed)
 
     def reconcile(self) -> Plan:

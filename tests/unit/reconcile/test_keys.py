@@ -142,6 +142,16 @@ async def test_it_is_made_again_when_pods_miss_it(world: World) -> None:
     assert POST in world.api.requests
 
 
+async def lost_for_one(world: World, *, exists: bool = False) -> None:
+    """One server goes on with the key of before, and another misses the Secret; its events will be asked for."""
+    await world.reconcile()
+    seen(world, "old", set_up=True)
+    seen(world, "p", set_up=False)
+    missing(world, exists=exists)
+    await world.reconcile()
+    world.now += 5
+
+
 def restarted(world: World) -> bool:
     annotations = world.api.objects[DEPLOYMENT]["spec"]["template"]["metadata"]["annotations"]
     return "kubectl.kubernetes.io/restartedAt" in annotations
@@ -149,24 +159,14 @@ def restarted(world: World) -> bool:
 
 async def test_servers_with_the_key_of_before_are_replaced(world: World) -> None:
     """One Service must not lead to servers of which each refuses what the other wants."""
-    await world.reconcile()
-    seen(world, "old", set_up=True)
-    seen(world, "p", set_up=False)
-    missing(world)
-    await world.reconcile()
-    world.now += 5  # events are asked for
+    await lost_for_one(world)
     await world.reconcile()
     assert world.api.requests.count(POST) == 2, "it is tried whether there is one"
     assert restarted(world)
 
 
 async def test_a_restart_that_was_a_conflict_comes_again(world: World) -> None:
-    await world.reconcile()
-    seen(world, "old", set_up=True)
-    seen(world, "p", set_up=False)
-    missing(world)
-    await world.reconcile()
-    world.now += 5
+    await lost_for_one(world)
     world.api.put(DEPLOYMENT, world.api.objects[DEPLOYMENT])  # the watch has not told
     with pytest.raises(errors.Conflict):
         await world.reconcile()
@@ -178,12 +178,7 @@ async def test_a_restart_that_was_a_conflict_comes_again(world: World) -> None:
 
 
 async def test_one_that_is_there_by_now_replaces_nobody(world: World) -> None:
-    await world.reconcile()
-    seen(world, "old", set_up=True)
-    seen(world, "p", set_up=False)
-    missing(world, exists=True)
-    await world.reconcile()
-    world.now += 5
+    await lost_for_one(world, exists=True)
     await world.reconcile()
     assert POST in world.api.requests
     assert not restarted(world)
